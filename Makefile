@@ -1,0 +1,57 @@
+# make help lists what there is. CI runs .ci/run; `make check` is the same.
+SHELL   := /bin/bash
+BIN     := $(CURDIR)/bin
+TOOLS   := $(CURDIR)/tools/bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  ?= $(shell git rev-parse --verify --quiet HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race lint fmt fuzz bench cover tools image demo check clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## bin/worker, a static binary
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(BIN)/worker ./cmd/worker
+
+test: ## all tests
+	go test ./...
+
+race: ## the tests under the race detector, heavy ones shortened
+	.ci/run race
+
+lint: ## format, vet, staticcheck, golangci-lint
+	.ci/run tools format vet staticcheck lint
+
+fmt: $(TOOLS)/gofumpt ## format the code
+	$(TOOLS)/gofumpt -w .
+
+fuzz: ## each fuzz target for a few seconds
+	.ci/run fuzz
+
+bench: ## all benchmarks, ten runs each, into bin/bench.txt; compare two with tools/bin/benchstat
+	@mkdir -p $(BIN)
+	go test -run '^$$' -bench . -benchmem -count 10 ./... | tee $(BIN)/bench.txt
+
+cover: ## coverage of the tests, as cover.html
+	go test -coverpkg ./... -coverprofile cover.out ./...
+	go tool cover -html cover.out -o cover.html
+
+tools: ## build the pinned tools into tools/bin: linters, nats, nats-server, benchstat
+	go -C tools build -buildvcs=false -o $(TOOLS)/ tool
+
+$(TOOLS)/%: tools/go.mod
+	@$(MAKE) --no-print-directory tools
+
+image: ## build the container image with the local Docker engine
+	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t activation-worker:$(VERSION) .
+
+demo: build ## run the demo: NATS, a simulated partner, a crowd of customers
+	$(BIN)/worker demo
+
+check: ## everything CI checks
+	.ci/run
+
+clean: ## remove what was built
+	rm -rf $(BIN) $(TOOLS) cover.out cover.html

@@ -1,0 +1,7 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func demoCommand() *cobra.Command {
+	return &cobra.Command{Use: "demo", Short: "See it work, with nothing else installed", Args: cobra.NoArgs}
+}

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"activation-worker/internal/events"
+	"activation-worker/internal/partnerapi/simulator"
+)
+
+// fate is what happens to a customer of the demo, and what must become of it all the same.
+type fate struct {
+	name   string // as the table has it, at most 15 columns
+	should string // in the summary
+
+	announced int               // terms-accepted events, each with an id of its own
+	faults    []simulator.Fault // of the partner's answers to activate
+
+	state   events.State
+	reason  events.Reason // of a failure
+	via     events.Via    // "": either
+	applied int           // activate calls that take effect at the partner
+	calls   int           // activate calls, at least
+}
+
+// fates are the kinds of customers, in the order of the summary.
+var fates = []fate{
+	{name: "fresh", should: "activated", announced: 1, state: events.Activated, applied: 1, calls: 1},
+	{
+		name: "announced twice", should: "activated by one call",
+		announced: 2, state: events.Activated, applied: 1, calls: 1,
+	},
+	{
+		name: "slow partner", should: "activated, however long the answer takes",
+		announced: 1, faults: []simulator.Fault{"slow=2s"}, state: events.Activated, applied: 1, calls: 1,
+	},
+	{
+		name: "busy partner", should: "activated, called again after the 429",
+		announced: 1, faults: []simulator.Fault{"429:reset=2"}, state: events.Activated, applied: 1, calls: 2,
+	},
+	{
+		name: "over the quota", should: "activated, put off until the time the 429 names",
+		announced: 1, faults: []simulator.Fault{"429:reset=6"}, state: events.Activated, applied: 1, calls: 2,
+	},
+	{
+		name: "answer lost", should: "activated, found by asking, not by calling again",
+		announced: 1, faults: []simulator.Fault{simulator.Lost},
+		state: events.Activated, via: events.ViaLookup, applied: 1, calls: 1,
+	},
+	{
+		name: "lost, seen late", should: "the same, though the partner shows it only later",
+		announced: 1, faults: []simulator.Fault{"lost+lag=2s"},
+		state: events.Activated, via: events.ViaLookup, applied: 1, calls: 1,
+	},
+	{
+		name: "refused", should: "failed, with the partner's reason on record",
+		announced: 1, faults: []simulator.Fault{"409:CONTRACT_ENDED*"},
+		state: events.Failed, reason: events.Refused, calls: 1,
+	},
+}
+
+// mix is the order in which the fates come, over and over; the first eight have nearly every one.
+var mix = []string{
+	"fresh", "announced twice", "answer lost", "slow partner", "refused", "busy partner", "fresh", "lost, seen late",
+	"fresh", "announced twice", "fresh", "fresh", "over the quota", "answer lost", "fresh", "fresh",
+	"slow partner", "fresh", "lost, seen late", "fresh", "announced twice", "refused", "fresh", "fresh",
+}
+
+// firstDemoID is the domain id of the first customer.
+const firstDemoID = 51200001
+
+// guest is one customer of the demo, and what the event stream has said of it.
+type guest struct {
+	fate
+	id      int64
+	company string
+	since   time.Time // of its announcement
+
+	record      *events.Record // the newest; nil: none yet. Without the partner's object
+	at          time.Time      // when the record was seen
+	activations int            // activated records
+	complete    bool           // the activated event carries the partner's customer
+}
+
+// invite makes the n-th customer, from 0.
+func invite(n int) *guest {
+	name := mix[n%len(mix)]
+	kind := fates[slices.IndexFunc(fates, func(f fate) bool { return f.name == name })]
+	return &guest{fate: kind, id: firstDemoID + int64(n), company: companyName(n)}
+}
+
+// companyName makes up the n-th name, at most 13 columns wide; 63 differ.
+func companyName(n int) string {
+	places := []string{"ひので", "青葉", "Kogane ", "みなと", "雪道", "三葉", "あさぎり"}
+	trades := []string{"食品", "印刷", "歯科", "製作所", "商店", "設計", "物流", "茶舗", "Labs"}
+	return places[n%len(places)] + trades[n%len(trades)]
+}
+
+// register makes the customer known to the partner, fate included.
+func (g *guest) register(partner *simulator.Simulator) {
+	partner.Add(simulator.Customer{DomainID: g.id, CompanyName: g.company, Terms: true, DNS: true})
+	partner.Script(g.id, simulator.OpActivate, g.faults...)
+}
+
+// see takes over a record from the event stream.
+func (g *guest) see(r *events.Record, at time.Time) {
+	g.record, g.at = r, at
+	if r.State == events.Activated {
+		g.activations++
+		var customer struct {
+			DomainID    int64  `json:"domainId"`
+			CompanyName string `json:"companyName"`
+		}
+		err := json.Unmarshal(r.Customer, &customer)
+		g.complete = err == nil && customer.DomainID == g.id && customer.CompanyName == g.company
+	}
+	r.Customer = nil // seen; in a long demo it would only take room
+}
+
+// state is the newest state, or "announced".
+func (g *guest) state() events.State {
+	if g.record == nil {
+		return "announced"
+	}
+	return g.record.State
+}
+
+// done reports whether nothing more is to come.
+func (g *guest) done() bool {
+	return g.state() == events.Activated || g.state() == events.Failed
+}
+
+// faults are what the customer should have got and did not, from the events and from what the partner counted.
+func (g *guest) wrongs(counts simulator.Counts) []string {
+	var wrongs []string
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			wrongs = append(wrongs, fmt.Sprintf(format, args...))
+		}
+	}
+	check(g.state() == g.fate.state, "is %s, should be %s", g.state(), g.fate.state)
+	check(counts.Applied == g.applied, "%d activate calls took effect, should be %d", counts.Applied, g.applied)
+	check(counts.Activates >= g.calls, "%d activate calls were made, should be at least %d", counts.Activates, g.calls)
+	if g.state() != g.fate.state {
+		return wrongs
+	}
+	r := g.record
+	switch r.State {
+	case events.Activated:
+		check(g.activations == 1, "there are %d activated events, should be one", g.activations)
+		check(g.complete, "the activated event lacks the partner's answer")
+		check(g.via == "" || r.Via == g.via, "was learned of via %s, should be %s", r.Via, g.via)
+	case events.Failed:
+		check(r.Reason == g.reason, "failed as %s, should be %s", r.Reason, g.reason)
+		check(r.Cause != nil && r.Cause.HTTPStatus != 0, "the partner's reason is not on record")
+	}
+	return wrongs
+}
+
+// onItsWay is how long after its announcement a customer may still be unfinished when the demo is interrupted.
+const onItsWay = 30 * time.Second
+
+// summary counts every customer and every partner call, and reports whether each got what it should.
+func summary(out io.Writer, guests []*guest, j simulator.Journal, breaches []string, interrupted bool, now time.Time) bool {
+	var problems []string
+	pending, states := 0, map[events.State]int{}
+	good, all := map[string]int{}, map[string]int{}
+	for _, g := range guests {
+		states[g.state()]++
+		all[g.name]++
+		wrongs := g.wrongs(j.Customers[g.id])
+		switch {
+		case len(wrongs) == 0:
+			good[g.name]++
+		case interrupted && !g.done() && now.Sub(g.since) < onItsWay:
+			pending++
+		default:
+			problems = append(problems, fmt.Sprintf("%d %s (%s): %s", g.id, g.company, g.name, strings.Join(wrongs, "; ")))
+		}
+	}
+	var b strings.Builder
+	b.WriteString("\n")
+	for _, f := range fates {
+		if all[f.name] > 0 {
+			fmt.Fprintf(&b, "%s %9s  %s\n", padded(f.name, specialWidth), fmt.Sprintf("%d of %d", good[f.name], all[f.name]), f.should)
+		}
+	}
+	fmt.Fprintf(&b, "\n%s: %s.", number(len(guests), "customer"), counted(states))
+	if pending > 0 {
+		fmt.Fprintf(&b, " %d were still on their way.", pending)
+	}
+	fmt.Fprintf(&b, "\n%s.", calls(j))
+	if len(breaches) == 0 {
+		b.WriteString(" Nobody was activated twice.")
+	}
+	b.WriteString("\n")
+	for _, breach := range breaches {
+		problems = append(problems, "at the partner: "+breach)
+	}
+	if len(problems) == 0 {
+		fmt.Fprintf(&b, "Each got what it should.\n")
+	} else {
+		fmt.Fprintf(&b, "\nNot as it should be:\n  %s\n", strings.Join(problems, "\n  "))
+	}
+	_, err := io.WriteString(out, b.String())
+	return err == nil && len(problems) == 0
+}
+
+// counted is a list such as "22 activated, 2 failed".
+func counted(states map[events.State]int) string {
+	var parts []string
+	for _, s := range []events.State{events.Activated, events.Failed, events.Deferred, events.Started, "announced"} {
+		if states[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", states[s], s))
+		}
+	}
+	return cmp.Or(strings.Join(parts, ", "), "none came")
+}
+
+// operations are the partner's, in words.
+var operations = map[simulator.Operation]string{
+	simulator.OpActivate: "activate call", simulator.OpCustomer: "look-up", simulator.OpList: "list call",
+}
+
+// calls is every request that the partner got, by operation.
+func calls(j simulator.Journal) string {
+	counts, applied := map[simulator.Operation]int{}, 0
+	for _, c := range j.Calls {
+		counts[c.Op]++
+		if c.Applied {
+			applied++
+		}
+	}
+	parts := []string{}
+	for _, op := range slices.Sorted(maps.Keys(counts)) {
+		part := number(counts[op], cmp.Or(operations[op], string(op)))
+		if op == simulator.OpActivate {
+			part += fmt.Sprintf(" (%d took effect)", applied)
+		}
+		parts = append(parts, part)
+	}
+	parts = append(parts, number(j.TokenRequests, "token request"))
+	return fmt.Sprintf("The partner got %s; at most %d calls at once", strings.Join(parts, ", "), j.MaxConcurrent)
+}
+
+// number is a count with its noun.
+func number(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}

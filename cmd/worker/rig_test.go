@@ -1,0 +1,99 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"activation-worker/internal/broker/brokertest"
+	"activation-worker/internal/partnerapi/simulator"
+)
+
+// newNATS starts a NATS server with JetStream on the disk, over TCP, and connects to it.
+func newNATS(t testing.TB) (url string, js jetstream.JetStream) {
+	t.Helper()
+	url = brokertest.Start(t).URL()
+	_, js = brokertest.Connect(t, url)
+	return url, js
+}
+
+// partner is the simulated LINE WORKS partner, served over HTTP.
+type partner struct {
+	*simulator.Simulator
+	url string
+}
+
+// newPartner serves a simulator. Without a key of its own it gets the tests' one.
+func newPartner(t testing.TB, o simulator.Options) *partner {
+	t.Helper()
+	return newSlowPartner(t, o, 0)
+}
+
+// newSlowPartner serves a simulator whose answers go out so long after the operation was carried out, as
+// [simulator.Options.Latency] passes before it: in both halves a caller can be killed.
+func newSlowPartner(t testing.TB, o simulator.Options, answering time.Duration) *partner {
+	t.Helper()
+	if o.Key == nil {
+		key, err := simulator.TestKey()
+		if err != nil {
+			t.Fatalf("the service account's key: %v", err)
+		}
+		o.Key = key
+	}
+	sim, err := simulator.New(o)
+	if err != nil {
+		t.Fatalf("the simulator: %v", err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if answering > 0 && strings.HasPrefix(r.URL.Path, simulator.APIPath) {
+			w = &slowWriter{ResponseWriter: w, request: r, before: answering}
+		}
+		sim.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		sim.Close()
+		server.Close()
+	})
+	return &partner{Simulator: sim, url: server.URL}
+}
+
+// slowWriter lets time pass before the head of an answer.
+type slowWriter struct {
+	http.ResponseWriter
+	request *http.Request
+	before  time.Duration
+}
+
+func (w *slowWriter) WriteHeader(status int) {
+	pause(w.request.Context(), w.before)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets faults on the connection through.
+func (w *slowWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// env are the settings with which a worker finds the partner.
+func (p *partner) env() []string {
+	c := p.Credentials()
+	return []string{
+		"LINEWORKS_API_URL=" + p.url + simulator.APIPath,
+		"LINEWORKS_TOKEN_URL=" + p.url + simulator.TokenPath,
+		"LINEWORKS_CLIENT_ID=" + c.ClientID,
+		"LINEWORKS_CLIENT_SECRET=" + c.ClientSecret,
+		"LINEWORKS_SERVICE_ACCOUNT=" + c.ServiceAccount,
+		"LINEWORKS_PRIVATE_KEY=" + c.PrivateKeyPEM,
+	}
+}
+
+// settings joins groups of settings, each NAME=value, for [startWorker]. Of a name given twice the last counts.
+func settings(groups ...[]string) []string {
+	var all []string
+	for _, g := range groups {
+		all = append(all, g...)
+	}
+	return all
+}

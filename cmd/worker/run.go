@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"activation-worker/internal/broker"
+	"activation-worker/internal/config"
+	"activation-worker/internal/console"
+	"activation-worker/internal/consumer"
+	"activation-worker/internal/ledger"
+)
+
+func runCommand() *cobra.Command {
+	var printConfig bool
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "The service: activates customers until it is stopped",
+		Long: `Takes terms-accepted events and activates customers until SIGTERM or SIGINT. Without NATS_URL it
+starts a durable NATS server of its own in WORKER_DATA_DIR. Without LINE WORKS credentials it starts
+paused and says so at /readyz. SIGUSR1 switches the log level to debug and back.`,
+		Example: `  worker run
+  NATS_URL=nats://nats.internal:4222 worker run --config worker.yaml
+  worker run --print-config`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := config.Load(cmd.Flags(), os.Environ())
+			if err != nil {
+				return err
+			}
+			if printConfig {
+				return c.Print(cmd.OutOrStdout())
+			}
+			level := zap.NewAtomicLevel()
+			if err := level.UnmarshalText([]byte(c.Worker.LogLevel)); err != nil {
+				return usageError{fmt.Errorf("WORKER_LOG_LEVEL: %w", err)}
+			}
+			log := newLogger(c.Worker.LogFormat, level, cmd.ErrOrStderr())
+			defer func() { _ = log.Sync() }()
+			defer toggleDebug(level, log)()
+			for _, warning := range c.Warnings {
+				log.Warn("setting", zap.String("warning", warning))
+			}
+			return service(cmd.Context(), c, log)
+		},
+	}
+	cmd.Flags().BoolVar(&printConfig, "print-config", false, "show the effective settings, secrets hidden, and exit")
+	config.Flags(cmd.Flags(), config.GroupNATS, config.GroupPartner, config.GroupStreams, config.GroupWorker, config.GroupHTTP, config.GroupLog)
+	return cmd
+}
+
+// toggleDebug lets SIGUSR1 switch the log level to debug and back.
+func toggleDebug(level zap.AtomicLevel, log *zap.Logger) (stop func()) {
+	normal := level.Level()
+	signals := make(chan os.Signal, 1)
+	done := make(chan struct{})
+	signal.Notify(signals, syscall.SIGUSR1)
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-signals:
+			}
+			if level.Level() == zap.DebugLevel {
+				level.SetLevel(normal)
+			} else {
+				level.SetLevel(zap.DebugLevel)
+			}
+			log.Info("log level changed", zap.Stringer("level", level.Level()))
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
+}
+
+// parts are what the running service is made of, as far as it has come.
+type parts struct {
+	nats   atomic.Pointer[nats.Conn]
+	worker atomic.Pointer[consumer.Worker]
+	stage  atomic.Pointer[string] // what it is waiting for before there is a worker
+}
+
+// service runs the worker with its server, probes and partner until ctx ends.
+func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
+	var p parts
+	p.waitFor("starting")
+	probes, err := console.Listen(ctx, "WORKER_HTTP_ADDR", c.Worker.HTTPAddr, console.Handler(p.checks), log)
+	if err != nil {
+		return err
+	}
+	defer probes.Close()
+
+	layout := layoutOf(c)
+	url := c.NATS.URL
+	if url == "" {
+		if c.NATS.Embedded == "never" {
+			return usageError{errors.New("NATS_URL is not set and WORKER_EMBEDDED_NATS=never: set NATS_URL to the servers to use")}
+		}
+		server, err := embedded(ctx, c, &layout, log)
+		if err != nil {
+			return err
+		}
+		defer server.Shutdown()
+		url = server.URL()
+	}
+	p.waitFor("waiting for NATS")
+	nc, js, err := broker.Connect(ctx, natsOptions(c, url, c.Worker.ID, log))
+	if err != nil {
+		return orStopped(ctx, err)
+	}
+	defer closeConnection(nc)
+	p.nats.Store(nc)
+
+	if err := ready(ctx, js, layout, &p, log); err != nil {
+		return orStopped(ctx, err)
+	}
+	var partner consumer.Partner
+	if c.Partner.HasCredentials() {
+		client, err := partnerClient(c, ledger.MaxObject(nc), log)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		partner = client
+	}
+	w := newWorker(c, nc, js, layout, partner, log)
+	p.worker.Store(w)
+	log.Info("worker started", zap.String("worker", c.Worker.ID), zap.String("version", buildVersion()), zap.String("probes", probes.Addr()))
+	err = w.Run(ctx)
+	log.Info("worker stopped")
+	return err
+}
+
+// orStopped is nil where the wait ended because the process is told to stop.
+func orStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func embedded(ctx context.Context, c *config.Config, layout *broker.Layout, log *zap.Logger) (*broker.Embedded, error) {
+	server, err := broker.StartEmbedded(ctx, broker.EmbeddedOptions{Dir: c.Worker.DataDir, Listen: c.Worker.NATSListen, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	layout.WithIntake = true
+	if c.Worker.StreamMaxBytes == 0 {
+		dir, err := filepath.Abs(c.Worker.DataDir)
+		if err == nil {
+			if free, err := broker.FreeDisk(dir); err == nil {
+				layout.MaxBytes = int64(min(free/10, 1<<62))
+			}
+		}
+	}
+	return server, nil
+}
+
+// ready makes sure of the streams, and waits where only time can help. A missing intake
+// is not waited for here: the worker looks for it and says so.
+func ready(ctx context.Context, js jetstream.JetStream, layout broker.Layout, p *parts, log *zap.Logger) error {
+	retry := backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(500*time.Millisecond), backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
+	told := ""
+	for {
+		err := broker.Ensure(ctx, js, layout)
+		switch {
+		case err == nil, errors.Is(err, broker.ErrIntakeMissing):
+			return nil
+		case !passes(err):
+			return err
+		}
+		p.waitFor(err.Error())
+		if err.Error() != told {
+			told = err.Error()
+			log.Warn("streams are not ready, waiting", zap.Error(err))
+		}
+		timer := time.NewTimer(retry.NextBackOff())
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// passes reports trouble with streams that waiting can mend.
+func passes(err error) bool {
+	for _, final := range []any{new(*broker.LayoutError), new(*broker.VersionError), new(*broker.BindingError), new(*broker.IntakeFromError)} {
+		if errors.As(err, final) {
+			return false
+		}
+	}
+	return true
+}
+
+func closeConnection(nc *nats.Conn) {
+	// What was acked last must leave before the connection does.
+	_ = nc.FlushTimeout(time.Second)
+	nc.Close()
+}
+
+func (p *parts) waitFor(what string) { p.stage.Store(&what) }
+
+// checks are the lines of /readyz.
+func (p *parts) checks(ctx context.Context) []console.Check {
+	link := console.Check{Name: "nats", OK: true, Detail: "connected"}
+	if nc := p.nats.Load(); nc == nil || !nc.IsConnected() {
+		link.OK, link.Detail = false, "not connected: check NATS_URL and the server; the worker tries again by itself"
+	}
+	w := p.worker.Load()
+	checks := []console.Check{link}
+	if w == nil || !link.OK {
+		why := "not known while NATS is away"
+		if w == nil {
+			why = "not known yet: " + *p.stage.Load()
+		}
+		for _, name := range []string{"streams", "intake", "credentials", "partner", "records"} {
+			checks = append(checks, console.Check{Name: name, Detail: why})
+		}
+		return checks
+	}
+	for _, c := range w.Checks(ctx) {
+		checks = append(checks, console.Check(c))
+	}
+	return checks
+}

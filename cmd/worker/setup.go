@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"activation-worker/internal/broker"
+	"activation-worker/internal/config"
+)
+
+func setupCommand() *cobra.Command {
+	var check, withIntake, rebind bool
+	var rewind string
+	cmd := &cobra.Command{
+		Use:   "setup",
+		Short: "Creates or updates streams and consumers",
+		Long: `Creates what the worker needs on NATS, or brings it to what is declared, and prints what it changed.
+With --check it changes nothing, prints every difference, and exits 3 if there is one.`,
+		Example: `  NATS_URL=nats://localhost:4222 worker setup --with-intake
+  worker setup --check
+  worker setup --rewind-intake 2026-11-01T00:00:00Z`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := config.Load(cmd.Flags(), os.Environ())
+			if err != nil {
+				return err
+			}
+			layout := layoutOf(c)
+			layout.WithIntake = withIntake
+			var from time.Time
+			if rewind != "" {
+				if from, err = time.Parse(time.RFC3339, rewind); err != nil {
+					return usageError{fmt.Errorf("--rewind-intake: %q is no time: wanted RFC 3339, such as 2026-11-01T00:00:00Z", rewind)}
+				}
+			}
+			if check && (rebind || rewind != "") {
+				return usageError{errors.New("--check changes nothing: leave out --rewind-intake and --rebind-partner")}
+			}
+			if rebind && layout.Binding == (broker.Binding{}) {
+				return usageError{errors.New("--rebind-partner needs the LINEWORKS_ credentials of the partner to bind to")}
+			}
+			ctx := cmd.Context()
+			nc, js, err := connectOnce(ctx, c, "worker setup")
+			if err != nil {
+				return err
+			}
+			defer nc.Close()
+			out := cmd.OutOrStdout()
+			if check {
+				drifts, err := broker.Plan(ctx, js, layout)
+				if err != nil {
+					return err
+				}
+				for _, d := range drifts {
+					fmt.Fprintln(out, d)
+				}
+				if len(drifts) > 0 {
+					return silent{exitDrift}
+				}
+				fmt.Fprintln(out, "everything is as declared")
+				return nil
+			}
+			if rebind {
+				change, err := broker.Rebind(ctx, js, layout)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(out, change)
+			}
+			changes, err := broker.Apply(ctx, js, layout)
+			for _, change := range changes {
+				fmt.Fprintln(out, change)
+			}
+			if err != nil {
+				if errors.Is(err, broker.ErrIntakeMissing) {
+					fmt.Fprintf(cmd.ErrOrStderr(), "worker: %v; the worker waits for it, or run worker setup --with-intake\n", err)
+					return nil
+				}
+				return err
+			}
+			if rewind != "" {
+				if err := broker.Rewind(ctx, js, layout, from); err != nil {
+					return err
+				}
+				fmt.Fprintf(out, "the intake is read again from %s\n", from.Format(time.RFC3339))
+				return nil
+			}
+			if len(changes) == 0 && !rebind {
+				fmt.Fprintln(out, "everything is as declared")
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&check, "check", false, "print differences, change nothing, exit 3 if there are any")
+	f.BoolVar(&withIntake, "with-intake", false, "create the intake stream too, which is otherwise the signup pipeline's")
+	f.StringVar(&rewind, "rewind-intake", "", "read the intake again from a `TIME` (RFC 3339)")
+	f.BoolVar(&rebind, "rebind-partner", false, "bind the ledger to the partner and tenant now configured")
+	config.Flags(f, config.GroupNATS, config.GroupPartner, config.GroupStreams)
+	return cmd
+}

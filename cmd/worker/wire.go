@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/term"
+
+	"activation-worker/internal/activation"
+	"activation-worker/internal/broker"
+	"activation-worker/internal/config"
+	"activation-worker/internal/consumer"
+	"activation-worker/internal/events"
+	"activation-worker/internal/ledger"
+	"activation-worker/internal/partnerapi"
+	"activation-worker/internal/quota"
+)
+
+// newLogger logs to stderr: ISO times, nothing sampled, the level changeable.
+func newLogger(format string, level zap.AtomicLevel, out io.Writer) *zap.Logger {
+	if format == "" {
+		format = "json"
+		if isTerminal(out) {
+			format = "console"
+		}
+	}
+	enc := zap.NewProductionEncoderConfig()
+	enc.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	enc.TimeKey = "time"
+	enc.EncodeDuration = zapcore.StringDurationEncoder
+	var encoder zapcore.Encoder
+	if format == "console" {
+		enc.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+		encoder = zapcore.NewConsoleEncoder(enc)
+	} else {
+		encoder = zapcore.NewJSONEncoder(enc)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(out)), level))
+}
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+func natsOptions(c *config.Config, url, name string, log *zap.Logger) broker.Options {
+	o := broker.Options{
+		URL: url, Creds: c.NATS.Creds, NKey: c.NATS.NKey, User: c.NATS.User,
+		CA: c.NATS.CA, Cert: c.NATS.Cert, Key: c.NATS.Key,
+		InboxPrefix: c.NATS.InboxPrefix, JSDomain: c.NATS.JSDomain, Name: name, Log: log,
+	}
+	if c.NATS.Password.Set() {
+		o.Password = c.NATS.Password.Read
+	}
+	if c.NATS.Token.Set() {
+		o.Token = c.NATS.Token.Read
+	}
+	return o
+}
+
+// natsURL is where commands that start no server find NATS.
+func natsURL(c *config.Config) string {
+	if c.NATS.URL != "" {
+		return c.NATS.URL
+	}
+	return "nats://" + c.Worker.NATSListen
+}
+
+// connectOnce connects a command that starts no server.
+func connectOnce(ctx context.Context, c *config.Config, name string) (*nats.Conn, jetstream.JetStream, error) {
+	return broker.ConnectOnce(ctx, natsOptions(c, natsURL(c), name, zap.NewNop()))
+}
+
+// defaultMaxBytes bounds the ledger where nothing is said.
+const defaultMaxBytes = 10 << 30
+
+func layoutOf(c *config.Config) broker.Layout {
+	w := c.Worker
+	l := broker.Layout{
+		Streams: events.StreamsOf(w.Stream), MaxBytes: w.StreamMaxBytes, Replicas: w.Replicas,
+		IntakeStream: w.IntakeStream, IntakeSubject: w.IntakeSubject,
+		AckWait: ackWait(w.Lease), MaxAckPending: max(1000, 8*c.Partner.Concurrency),
+	}
+	if l.MaxBytes == 0 {
+		l.MaxBytes = defaultMaxBytes
+	}
+	switch w.IntakeFrom.Policy {
+	case config.FromSince:
+		l.IntakeFrom = broker.IntakeFromTime(w.IntakeFrom.Since)
+	default:
+		l.IntakeFrom, _ = broker.ParseIntakeFrom(w.IntakeFrom.Policy) // checked by config
+	}
+	if c.Partner.HasCredentials() {
+		l.Binding = broker.Binding{Host: c.Partner.Host(), Tenant: c.Partner.Tenant()}
+	}
+	return l
+}
+
+// ackWait is after how long a dead holder's message comes back, at most half a lease.
+func ackWait(lease time.Duration) time.Duration { return min(30*time.Second, lease/2) }
+
+func partnerClient(c *config.Config, maxPayload int, log *zap.Logger) (*partnerapi.Client, error) {
+	p := c.Partner
+	roots, err := rootsOf(p.CA)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	client, err := partnerapi.New(partnerapi.Config{
+		APIURL: p.APIURL, TokenURL: p.TokenURL,
+		ClientID: p.ClientID, ServiceAccount: p.ServiceAccount, Scope: p.Scope,
+		Secrets: func() (s partnerapi.Secrets, err error) {
+			var errs [3]error
+			s.ClientSecret, errs[0] = p.ClientSecret.Read()
+			s.PrivateKey, errs[1] = p.PrivateKey.Read()
+			s.AccessToken, errs[2] = p.AccessToken.Read()
+			return s, errors.Join(errs[:]...)
+		},
+		Timeout: p.Timeout, Roots: roots, MaxPayload: maxPayload, Log: log,
+		UserAgent: "activation-worker/" + buildVersion(),
+	})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return client, nil
+}
+
+// rootsOf are the system's roots and those of a PEM file; nil for no file.
+func rootsOf(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("LINEWORKS_CA: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("LINEWORKS_CA: the file holds no PEM certificate")
+	}
+	return pool, nil
+}
+
+// policyOf is the contract's policy with the operator's own values.
+func policyOf(c *config.Config) activation.Policy {
+	backoff := map[events.Reason][]time.Duration{}
+	for reason, waits := range c.Worker.Backoff {
+		backoff[events.Reason(reason)] = waits
+	}
+	giveUp := map[events.Reason]time.Duration{}
+	for reason, limit := range c.Worker.GiveUp {
+		giveUp[events.Reason(reason)] = limit
+	}
+	return activation.DefaultPolicy().With(backoff, giveUp)
+}
+
+// newWorker wires a worker on a connection whose streams are there. partner may be nil: no credentials.
+func newWorker(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout broker.Layout, partner consumer.Partner, log *zap.Logger) *consumer.Worker {
+	var w *consumer.Worker
+	l := ledger.New(ledger.Options{
+		Conn: nc, JetStream: js, Streams: layout.Streams, Source: c.Worker.EventSource, Log: log,
+		Elsewhere: func(ctx context.Context) (int64, error) { return w.HeldElsewhere(ctx) },
+	})
+	decoder := events.Decoder{Pointer: c.Worker.IntakeDomainID}
+	if c.Worker.IntakeType != "" {
+		decoder.Types = []string{c.Worker.IntakeType}
+	}
+	w = consumer.New(consumer.Options{
+		JetStream: js, Ledger: l, Partner: partner,
+		Pacer: quota.New(quota.Options{
+			Peak: quota.Rate(c.Partner.Rate), Sustained: quota.Rate(c.Partner.SustainedRate), Concurrency: c.Partner.Concurrency,
+		}),
+		Decoder: decoder, Policy: policyOf(c), Log: log,
+		ID: c.Worker.ID, Streams: layout.Streams, IntakeStream: layout.IntakeStream,
+		Concurrency: c.Partner.Concurrency, Timeout: c.Partner.Timeout, Lease: c.Worker.Lease,
+		AckWait: layout.AckWait, SweepInterval: c.Worker.SweepInterval,
+		Ensure:          func(ctx context.Context) error { return broker.Ensure(ctx, js, layout) },
+		KeepPartnerText: c.Worker.RecordPartnerText != "off", PartnerTextInLog: c.Worker.RecordPartnerText == "all",
+	})
+	return w
+}

@@ -1,0 +1,117 @@
+package activation
+
+import (
+	"encoding/json"
+	"time"
+
+	"activation-worker/internal/events"
+)
+
+// Operation is a question to the partner.
+type Operation string
+
+// Operations. [Nothing] ends an attempt.
+const (
+	Nothing  Operation = ""
+	Activate Operation = "activate"
+	LookUp   Operation = "customer"
+	List     Operation = "list" // may we read customers at all?
+)
+
+// Kind is how an operation ended.
+type Kind int
+
+// Kinds of answers.
+const (
+	_        Kind = iota
+	Active        // 2xx: our domain, and it is active
+	Inactive      // 2xx of a look-up: our domain, not active
+	Listed        // 2xx of a list
+	NotSent       // no connection or no TLS: nothing reached the partner
+	NotAsked      // not sent by our own choice: no time left in the lease, no permit, stopping
+	Redirect      // answered with a redirect that was not followed
+	Refusal       // HTTP 4xx
+	Unclear       // time-out, reset, 5xx, a 2xx that shows something else: it may have been applied
+	NoToken       // no usable access token
+)
+
+// Answer is what one operation within an attempt brought, requests repeated for a blip included.
+type Answer struct {
+	Operation   Operation
+	Kind        Kind
+	Status      int // HTTP
+	Code        string
+	PartnerText string // masked and cut
+	RequestID   string
+	NoSuchAPI   bool          // 404 that means the address, not the customer
+	RetryAfter  time.Duration // the partner's; negative: none given
+	Sent        int           // requests written
+	StartedAt   time.Time     // of the last request
+	At          time.Time     // when the answer was there
+
+	Domain  string          // Active, Inactive
+	Object  json.RawMessage // Active: as received; nil if not kept
+	Omitted int             // bytes of an object that was not kept
+	Altered bool
+}
+
+// Verdict is what the answers of an attempt come to.
+type Verdict struct {
+	State  events.State  // Activated, Deferred or Failed
+	Reason events.Reason // Deferred, Failed
+	Via    events.Via    // Activated
+	Cause  Answer        // the answer to blame, or to praise
+	Text   string        // our own sentence
+}
+
+// meaning is what an answer that is not a yes stands for.
+type meaning struct {
+	reason    events.Reason
+	unclear   bool      // the operation may have been applied
+	ask       Operation // look further before deciding
+	otherwise string    // our own sentence
+}
+
+// rule is one line of the answer table; the first that matches counts.
+type rule struct {
+	kind      Kind
+	status    int  // 0: any
+	noSuchAPI bool // only where the answer says so
+	meaning   meaning
+}
+
+// rules is the answer table for any operation (partner sheet §4). A reason of refused
+// or customer_not_found is about the customer asked about.
+var rules = []rule{
+	{kind: NotSent, meaning: meaning{reason: events.Transient, otherwise: "the partner could not be reached; nothing was sent"}},
+	{kind: NotAsked, meaning: meaning{reason: events.Transient, otherwise: "the request did not fit into what was left of the lease or of the worker's time, and was not sent"}},
+	{kind: Redirect, meaning: meaning{reason: events.Transient, otherwise: "the partner redirected to a place that is not followed"}},
+	{kind: NoToken, meaning: meaning{reason: events.PartnerUnavailable, otherwise: "no access token could be had"}},
+	{kind: Unclear, meaning: meaning{reason: events.UnknownOutcome, unclear: true, ask: LookUp, otherwise: "the answer does not tell whether the request took effect"}},
+
+	{kind: Refusal, status: 401, meaning: meaning{reason: events.PartnerUnavailable, otherwise: "the partner refuses our access token, a new one too"}},
+	{kind: Refusal, status: 403, meaning: meaning{reason: events.Refused, ask: LookUp, otherwise: "the partner denies access"}},
+	{kind: Refusal, status: 404, noSuchAPI: true, meaning: meaning{reason: events.PartnerUnavailable, otherwise: "the partner knows no such API: LINEWORKS_API_URL is wrong"}},
+	{kind: Refusal, status: 404, meaning: meaning{reason: events.CustomerNotFound, ask: LookUp, otherwise: "the partner does not know this customer"}},
+	{kind: Refusal, status: 405, meaning: meaning{reason: events.PartnerUnavailable, otherwise: "the partner does not allow this request at all"}},
+	{kind: Refusal, status: 408, meaning: meaning{reason: events.UnknownOutcome, unclear: true, ask: LookUp, otherwise: "the partner gave up waiting for the request"}},
+	{kind: Refusal, status: 413, meaning: meaning{reason: events.PartnerUnavailable, otherwise: "the partner does not accept the form of our request"}},
+	{kind: Refusal, status: 415, meaning: meaning{reason: events.PartnerUnavailable, otherwise: "the partner does not accept the form of our request"}},
+	{kind: Refusal, status: 429, meaning: meaning{reason: events.Transient, otherwise: "the partner's rate limit is reached"}},
+	{kind: Refusal, meaning: meaning{reason: events.Refused, ask: LookUp, otherwise: "the partner refuses to activate this customer"}},
+}
+
+// Classify says what an answer stands for, by its HTTP status first.
+func Classify(a Answer) (reason events.Reason, unclear bool) {
+	m := classify(a)
+	return m.reason, m.unclear
+}
+
+func classify(a Answer) meaning {
+	for _, r := range rules {
+		if r.kind == a.Kind && (r.status == 0 || r.status == a.Status) && (!r.noSuchAPI || a.NoSuchAPI) {
+			return r.meaning
+		}
+	}
+	return meaning{reason: events.UnknownOutcome, unclear: true, ask: LookUp, otherwise: "the answer is of no known kind"}
+}

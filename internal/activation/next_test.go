@@ -1,0 +1,129 @@
+package activation_test
+
+import (
+	"testing"
+	"time"
+
+	"activation-worker/internal/activation"
+	"activation-worker/internal/events"
+)
+
+// The state × trigger table of the contract, row by row.
+func TestNext(t *testing.T) {
+	t.Parallel()
+	old := announced(0)
+	old.Event.ID, old.Event.StoredAt = "/signup A-old", at(-time.Hour)
+	simultaneous := announced(0)
+	simultaneous.Event.ID = "/signup A-twin"
+	copied := announced(0)
+	copied.Event.StoredAt = at(time.Hour)
+
+	type decision struct {
+		step activation.Step
+		at   time.Time
+	}
+	just := func(s activation.Step) decision { return decision{step: s} }
+	comeAgain := decision{activation.ComeAgain, at(time.Minute)}
+	arm := decision{activation.Arm, at(10 * time.Minute)}
+
+	lastCall := func(d time.Duration) func(*events.Record) {
+		return func(r *events.Record) { r.LastCallAt = at(d) }
+	}
+	notBefore := func(d time.Duration) func(*events.Record) {
+		return func(r *events.Record) { r.NotBefore = at(d) }
+	}
+
+	for sentence, c := range map[string]struct {
+		record   *events.Record
+		accepted *events.Accepted // nil: a wake-up
+		now      time.Duration
+		want     decision
+	}{
+		"none, an event: claim":  {nil, announced(0), 0, just(activation.Claim)},
+		"none, a wake-up: drop":  {nil, nil, 0, just(activation.Done)},
+		"none, a very old event": {nil, old, 0, just(activation.Claim)},
+
+		"started, lease live, the same event":       {claimed(), announced(0), 0, comeAgain},
+		"started, lease live, a new event":          {claimed(), announced(1), 30 * time.Second, comeAgain},
+		"started, lease live, an old event":         {claimed(), old, 30 * time.Second, comeAgain},
+		"started, lease live, a wake-up":            {claimed(), nil, 30 * time.Second, comeAgain},
+		"started, a tick before the lease's end":    {claimed(), announced(0), time.Minute - tick, comeAgain},
+		"started, at the lease's end":               {claimed(), announced(0), time.Minute, just(activation.TakeOver)},
+		"started, lease expired, the same event":    {claimed(), announced(0), time.Hour, just(activation.TakeOver)},
+		"started, lease expired, a new event":       {claimed(), announced(1), time.Hour, just(activation.TakeOver)},
+		"started, lease expired, an old event":      {claimed(), old, time.Hour, just(activation.TakeOver)},
+		"started, lease expired, a wake-up":         {claimed(), nil, time.Hour, just(activation.TakeOver)},
+		"started, a wake-up, a tick before the end": {claimed(), nil, time.Minute - tick, comeAgain},
+		"started, a wake-up, at the lease's end":    {claimed(), nil, time.Minute, just(activation.TakeOver)},
+		"started long ago by a clock that was fast": {claimed(), nil, -time.Hour, comeAgain},
+
+		"deferred, the same event: ack":                     {waiting(), announced(0), 0, just(activation.Done)},
+		"deferred, the same event, also when due":           {waiting(), announced(0), time.Hour, just(activation.Done)},
+		"deferred, an old event read again: ack":            {waiting(), old, 0, just(activation.Done)},
+		"deferred, the event published again with its id":   {waiting(), copied, 2 * time.Hour, just(activation.Done)},
+		"deferred, another event stored at the same moment": {waiting(), simultaneous, time.Hour, just(activation.Done)},
+		"deferred, a wake-up, not yet time":                 {waiting(), nil, 0, arm},
+		"deferred, a wake-up a tick too early":              {waiting(), nil, 10*time.Minute - tick, arm},
+		"deferred, a wake-up in time":                       {waiting(), nil, 10 * time.Minute, just(activation.Attempt)},
+		"deferred, a wake-up late":                          {waiting(), nil, 240 * time.Hour, just(activation.Attempt)},
+
+		"deferred, a new event: attempt now":                    {waiting(), announced(1), 0, just(activation.Attempt)},
+		"deferred, a new event, a tick within 60 s of the call": {waiting(lastCall(0)), announced(1), time.Minute - tick, decision{activation.PutOff, at(time.Minute)}},
+		"deferred, a new event, 60 s after the call":            {waiting(lastCall(0)), announced(1), time.Minute, just(activation.Attempt)},
+		"deferred, a new event, a tick before the retry time":   {waiting(notBefore(5 * time.Minute)), announced(1), 5*time.Minute - tick, decision{activation.PutOff, at(5 * time.Minute)}},
+		"deferred, a new event, at the retry time":              {waiting(notBefore(5 * time.Minute)), announced(1), 5 * time.Minute, just(activation.Attempt)},
+		"deferred, a new event: the later of the two counts":    {waiting(lastCall(0), notBefore(30*time.Second)), announced(1), 40 * time.Second, decision{activation.PutOff, at(time.Minute)}},
+		"deferred, a new event: the later of the two, retry":    {waiting(lastCall(0), notBefore(2*time.Minute)), announced(1), 40 * time.Second, decision{activation.PutOff, at(2 * time.Minute)}},
+		"deferred(unsettled), a new event: look up, not wait":   {waiting(unsettled(at(0), 0)), announced(1), 0, just(activation.Attempt)},
+		"deferred past giveUpAt, a wake-up: one more call":      {waiting(func(r *events.Record) { r.GiveUpAt = at(time.Minute) }), nil, time.Hour, just(activation.Attempt)},
+		"deferred(partner_unavailable), a wake-up when due":     {waiting(func(r *events.Record) { r.Reason = events.PartnerUnavailable }), nil, time.Hour, just(activation.Attempt)},
+
+		"activated, the same event: duplicate": {record(events.Activated), announced(0), 0, just(activation.Done)},
+		"activated, a new event: duplicate":    {record(events.Activated), announced(1), time.Hour, just(activation.Done)},
+		"activated, a wake-up: drop":           {record(events.Activated), nil, time.Hour, just(activation.Done)},
+
+		"failed, the same event: ack":           {record(events.Failed), announced(0), time.Hour, just(activation.Done)},
+		"failed, an old event: ack":             {record(events.Failed), old, time.Hour, just(activation.Done)},
+		"failed, the event again with its id":   {record(events.Failed), copied, 2 * time.Hour, just(activation.Done)},
+		"failed, a new event: a new round":      {record(events.Failed), announced(1), 0, just(activation.NewRound)},
+		"failed, a wake-up: drop":               {record(events.Failed), nil, time.Hour, just(activation.Done)},
+		"failed(unsettled), a new event: round": {record(events.Failed, unsettled(at(0), 1)), announced(1), time.Hour, just(activation.NewRound)},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			var ref *events.EventRef
+			if c.accepted != nil {
+				ref = &c.accepted.Event
+			}
+			got := activation.Next(c.record, ref, at(c.now))
+			if got.Step != c.want.step {
+				t.Fatalf("the step is %v, want %v", got.Step, c.want.step)
+			}
+			wantTime(t, "its time", got.At, c.want.at)
+		})
+	}
+}
+
+func TestOnlyFourStepsBeginAnAttempt(t *testing.T) {
+	t.Parallel()
+	for step, want := range map[activation.Step]bool{
+		activation.Claim: true, activation.NewRound: true, activation.Attempt: true, activation.TakeOver: true,
+		activation.Done: false, activation.ComeAgain: false, activation.Arm: false, activation.PutOff: false,
+	} {
+		if step.Claims() != want {
+			t.Errorf("%v: Claims is %v, want %v", step, step.Claims(), want)
+		}
+		if step.String() == "" || step.String() == "?" {
+			t.Errorf("step %d has the name %q", int(step), step)
+		}
+	}
+}
+
+// What this binary does not know must be kept, neither acknowledged nor acted on.
+func TestNextKeepsADeliveryForAStateItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	got := activation.Next(record("forgotten"), &announced(1).Event, at(0))
+	if got.Step != activation.ComeAgain || !got.At.After(at(0)) {
+		t.Errorf("the decision is %v at %v, want to come again later", got.Step, got.At)
+	}
+}

@@ -1,0 +1,274 @@
+package activation
+
+import (
+	"encoding/json"
+	"maps"
+	"time"
+
+	"activation-worker/internal/events"
+)
+
+// Claimant is who begins an attempt, and until when nobody else may.
+type Claimant struct {
+	Worker         string
+	LeaseExpiresAt time.Time
+}
+
+// Start is the started record for a step that claims. r is the record read (nil for
+// none), accepted the event delivered (nil for a wake-up).
+func Start(step Step, r *events.Record, accepted *events.Accepted, domainID int64, who Claimant, now time.Time) *events.Record {
+	next := carry(r, domainID)
+	next.State = events.Started
+	next.Worker, next.LeaseExpiresAt = who.Worker, who.LeaseExpiresAt
+	next.Trigger = triggerOf(r, accepted)
+
+	if r != nil && r.State == events.Deferred && waived(r.Reason) {
+		next.waive(now.Sub(r.Time))
+	}
+	if step == TakeOver {
+		next.Trigger = events.Trigger{Kind: events.TriggerRecovery, ID: r.ID}
+		next.Calls++ // presumed sent
+		next.LastCallAt = r.Time
+		next.Unsettled, next.Settling = true, &events.Settling{Since: now}
+	}
+	if step == NewRound {
+		next.Round++
+		next.Attempt = 0
+		next.FirstAttemptAt, next.NotBefore, next.GiveUpAt = time.Time{}, time.Time{}, time.Time{}
+		next.Seen, next.Waived = nil, 0
+	}
+	next.Attempt++
+	if next.FirstAttemptAt.IsZero() {
+		next.FirstAttemptAt = now
+	}
+	next.adopt(r, accepted)
+	return &next.Record
+}
+
+// PutOffUntil is the deferred record for an event that came too early: same reason, this event.
+func PutOffUntil(r *events.Record, accepted *events.Accepted, at time.Time) *events.Record {
+	next := carry(r, r.DomainID)
+	next.State, next.Reason, next.Cause = events.Deferred, r.Reason, r.Cause
+	next.Trigger = triggerOf(r, accepted)
+	next.NextAttemptAt = at
+	next.adopt(r, accepted)
+	return &next.Record
+}
+
+// Conclude is the record of an attempt's verdict. now is when it is written down, jitter
+// a draw in [0, 1).
+func Conclude(claim *events.Record, answers []Answer, v Verdict, p Policy, now time.Time, jitter float64) *events.Record {
+	next := carry(claim, claim.DomainID)
+	next.account(answers, p)
+	if v.State == events.Activated {
+		next.State, next.Via, next.ActivatedAt = events.Activated, v.Via, now
+		next.Unsettled, next.Settling, next.NotBefore = false, nil, time.Time{}
+		next.Customer, next.CustomerOmitted, next.CustomerAltered = v.Cause.Object, v.Cause.Omitted, v.Cause.Altered
+		if next.Customer == nil {
+			next.Customer = json.RawMessage("null")
+		}
+		if next.Domain == "" {
+			next.Domain = v.Cause.Domain
+		}
+		return &next.Record
+	}
+
+	next.Reason, next.Cause = v.Reason, causeOf(v, next.Unsettled)
+	tries := max(1, next.Seen[v.Reason].Tries)
+	if asked(answers) {
+		tries = next.see(v.Reason, now)
+	}
+	next.extend(v.Reason, p)
+	next.NotBefore = time.Time{}
+	if v.Cause.RetryAfter > 0 {
+		next.NotBefore = v.Cause.At.Add(v.Cause.RetryAfter)
+	}
+	if v.Reason == events.PartnerUnavailable || !asked(answers) {
+		next.Attempt-- // not the customer's fault: an outage, or a stop of ours
+	}
+	if v.State == events.Failed || next.givenUp(v.Reason, tries, answers, p) {
+		next.State = events.Failed
+		return &next.Record
+	}
+	next.State = events.Deferred
+	next.NextAttemptAt = next.due(v, tries, p, now, jitter)
+	return &next.Record
+}
+
+// draft is a record being written; its methods are the steps of writing it.
+type draft struct{ events.Record }
+
+// carry copies what every record of a customer passes on.
+func carry(r *events.Record, domainID int64) *draft {
+	if r == nil {
+		return &draft{events.Record{DomainID: domainID, Round: 1}}
+	}
+	d := &draft{events.Record{
+		DomainID: r.DomainID, Domain: r.Domain, Reference: r.Reference,
+		TraceParent: r.TraceParent, TraceState: r.TraceState,
+		Round: r.Round, Attempt: r.Attempt, Event: r.Event, Trigger: r.Trigger,
+		AcceptedAt: r.AcceptedAt, FirstAttemptAt: r.FirstAttemptAt, LastCallAt: r.LastCallAt, NotBefore: r.NotBefore,
+		Seen: maps.Clone(r.Seen), Waived: r.Waived, Calls: r.Calls, GiveUpAt: r.GiveUpAt,
+		Unsettled: r.Unsettled,
+	}}
+	if r.Settling != nil {
+		s := *r.Settling
+		d.Settling = &s
+	}
+	return d
+}
+
+// adopt takes over a terms-accepted event that is new to the record.
+func (d *draft) adopt(r *events.Record, accepted *events.Accepted) {
+	if accepted == nil || (r != nil && !accepted.Event.NewerThan(r.Event)) {
+		return
+	}
+	d.Event, d.AcceptedAt = accepted.Event, accepted.AcceptedAt
+	d.TraceParent, d.TraceState = accepted.TraceParent, accepted.TraceState
+	if accepted.Domain != "" {
+		d.Domain = accepted.Domain
+	}
+	if accepted.Reference != "" {
+		d.Reference = accepted.Reference
+	}
+}
+
+func triggerOf(r *events.Record, accepted *events.Accepted) events.Trigger {
+	if accepted != nil {
+		return events.Trigger{Kind: events.TriggerAccepted, ID: accepted.Event.ID}
+	}
+	return events.Trigger{Kind: events.TriggerDue, ID: r.ID}
+}
+
+// waive gives back time that was not the customer's to lose.
+func (d *draft) waive(waited time.Duration) {
+	if waited <= 0 {
+		return
+	}
+	waited = waited.Round(time.Second)
+	d.Waived += int64(waited / time.Second)
+	if !d.GiveUpAt.IsZero() {
+		d.GiveUpAt = d.GiveUpAt.Add(waited)
+	}
+}
+
+// account adds up what the answers say of calls and of an unsettled outcome.
+func (d *draft) account(answers []Answer, p Policy) {
+	for _, a := range answers {
+		switch a.Operation {
+		case Activate:
+			d.Calls += a.Sent
+			if a.Sent > 0 {
+				d.LastCallAt = a.StartedAt
+			}
+			_, unclear := Classify(a)
+			if a.Kind != Active && unclear {
+				d.Unsettled, d.Settling = true, &events.Settling{Since: a.At}
+			}
+		case LookUp:
+			if a.Kind != Inactive || !d.Unsettled {
+				continue
+			}
+			s := p.settle(d.Settling, a.At)
+			d.Settling = &s
+			if s.Noes >= settlingLookUps {
+				d.Unsettled, d.Settling = false, nil
+			}
+		}
+	}
+}
+
+// asked reports whether the attempt went further than our own doing.
+func asked(answers []Answer) bool {
+	for _, a := range answers {
+		if a.Kind != NotAsked {
+			return true
+		}
+	}
+	return false
+}
+
+// see counts a reason in this round.
+func (d *draft) see(reason events.Reason, now time.Time) (tries int) {
+	if d.Seen == nil {
+		d.Seen = map[events.Reason]events.Seen{}
+	}
+	s := d.Seen[reason]
+	if s.Tries == 0 {
+		s.First = now
+	}
+	s.Tries++
+	d.Seen[reason] = s
+	return s.Tries
+}
+
+// extend moves the deadline to the reason's own, never back and never past the longest round.
+func (d *draft) extend(reason events.Reason, p Policy) {
+	limit, ok := p.GiveUp[reason]
+	if !ok {
+		return
+	}
+	seen, ok := d.Seen[reason]
+	if !ok {
+		return
+	}
+	at := seen.First.Add(limit)
+	if last := d.FirstAttemptAt.Add(longestRound); at.After(last) {
+		at = last
+	}
+	at = at.Add(time.Duration(d.Waived) * time.Second)
+	if at.After(d.GiveUpAt) {
+		d.GiveUpAt = at
+	}
+}
+
+// givenUp reports whether this attempt was the last: something was asked at or after the deadline, and said no.
+func (d *draft) givenUp(reason events.Reason, tries int, answers []Answer, p Policy) bool {
+	if reason == events.PartnerUnavailable {
+		return false
+	}
+	if p.spent(reason, tries) {
+		return true
+	}
+	if d.GiveUpAt.IsZero() {
+		return false
+	}
+	for _, a := range answers {
+		counts := a.Operation == Activate || a.Operation == LookUp && d.Unsettled
+		if counts && a.Sent > 0 && !a.StartedAt.Before(d.GiveUpAt) {
+			return true
+		}
+	}
+	return false
+}
+
+// due is when the next attempt is.
+func (d *draft) due(v Verdict, tries int, p Policy, now time.Time, jitter float64) time.Time {
+	wait := p.wait(v.Reason, tries-1)
+	if v.Cause.Status == 429 && v.Cause.RetryAfter < 0 {
+		wait = max(wait, waitUnhinted)
+	}
+	if v.Reason == events.UnknownOutcome && v.Cause.Kind == Inactive && d.Settling != nil {
+		// A spaced look-up said no: the next one has its own distance from it.
+		wait = max(0, d.Settling.Since.Add(p.wait(events.UnknownOutcome, d.Settling.Noes)).Sub(now))
+	}
+	at := now.Add(stretch(wait, jitter))
+	if !d.GiveUpAt.IsZero() && v.Reason != events.PartnerUnavailable && at.After(d.GiveUpAt) {
+		at = d.GiveUpAt // the last attempt is at the deadline
+	}
+	if at.Before(now) {
+		at = now
+	}
+	if d.NotBefore.After(at) {
+		at = d.NotBefore.Add(stretch(v.Cause.RetryAfter, jitter) - v.Cause.RetryAfter)
+	}
+	return at
+}
+
+func causeOf(v Verdict, unsettled bool) *events.Cause {
+	return &events.Cause{
+		Operation: string(v.Cause.Operation), HTTPStatus: v.Cause.Status, Code: v.Cause.Code,
+		Description: v.Text, PartnerText: v.Cause.PartnerText, RequestID: v.Cause.RequestID,
+		UnknownOutcome: unsettled,
+	}
+}

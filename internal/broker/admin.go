@@ -1,0 +1,117 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const minMajor, minMinor = 2, 12 // of the server: message schedules
+
+// admin asks JetStream about streams and consumers and changes them. It waits out a cluster that is not ready, and
+// recognises what the connection's user may not do.
+type admin struct {
+	js     jetstream.JetStream
+	layout Layout
+}
+
+func newAdmin(js jetstream.JetStream, l Layout) (*admin, error) {
+	if err := checkVersion(js.Conn().ConnectedServerVersion()); err != nil {
+		return nil, err
+	}
+	return &admin{js: js, layout: l.withDefaults()}, nil
+}
+
+// checkVersion refuses a server that is known to be too old; one without a readable version is given the benefit.
+func checkVersion(version string) error {
+	var major, minor int
+	read, _ := fmt.Sscanf(version, "%d.%d", &major, &minor)
+	if read == 2 && (major < minMajor || major == minMajor && minor < minMinor) {
+		return &VersionError{Is: version}
+	}
+	return nil
+}
+
+func (a *admin) streamInfo(ctx context.Context, name string) (info *jetstream.StreamInfo, err error) {
+	err = a.call(ctx, "stream "+name, name, func(ctx context.Context) error {
+		s, err := a.js.Stream(ctx, name)
+		if err == nil {
+			info = s.CachedInfo()
+		}
+		return err
+	})
+	return info, err
+}
+
+func (a *admin) createStream(ctx context.Context, config jetstream.StreamConfig) (info *jetstream.StreamInfo, err error) {
+	auto := config.Replicas == 0
+	if auto {
+		config.Replicas = clusterReplicas
+	}
+	create := func(ctx context.Context) error {
+		s, err := a.js.CreateStream(ctx, config)
+		if err == nil {
+			info = s.CachedInfo()
+		}
+		return err
+	}
+	object := "stream " + config.Name
+	err = a.call(ctx, object, config.Name, create)
+	if auto && code(err) == codeNotClustered {
+		config.Replicas = 1
+		err = a.call(ctx, object, config.Name, create)
+	}
+	return info, refusal(object, err)
+}
+
+func (a *admin) updateStream(ctx context.Context, config jetstream.StreamConfig) (info *jetstream.StreamInfo, err error) {
+	object := "stream " + config.Name
+	err = a.call(ctx, object, config.Name, func(ctx context.Context) error {
+		s, err := a.js.UpdateStream(ctx, config)
+		if err == nil {
+			info = s.CachedInfo()
+		}
+		return err
+	})
+	return info, refusal(object, err)
+}
+
+func (a *admin) consumerInfo(ctx context.Context, s consumerSpec) (*jetstream.ConsumerInfo, error) {
+	return a.consumer(ctx, s, func(ctx context.Context) (jetstream.Consumer, error) {
+		return a.js.Consumer(ctx, s.stream, s.config.Durable)
+	})
+}
+
+func (a *admin) createConsumer(ctx context.Context, s consumerSpec) (*jetstream.ConsumerInfo, error) {
+	return a.consumer(ctx, s, func(ctx context.Context) (jetstream.Consumer, error) {
+		return a.js.CreateConsumer(ctx, s.stream, s.config)
+	})
+}
+
+func (a *admin) updateConsumer(ctx context.Context, s consumerSpec, config jetstream.ConsumerConfig) (*jetstream.ConsumerInfo, error) {
+	return a.consumer(ctx, s, func(ctx context.Context) (jetstream.Consumer, error) {
+		return a.js.UpdateConsumer(ctx, s.stream, config)
+	})
+}
+
+func (a *admin) deleteConsumer(ctx context.Context, s consumerSpec) error {
+	return a.call(ctx, s.object(), s.stream, func(ctx context.Context) error {
+		return a.js.DeleteConsumer(ctx, s.stream, s.config.Durable)
+	})
+}
+
+func (a *admin) consumer(ctx context.Context, s consumerSpec, f func(context.Context) (jetstream.Consumer, error)) (info *jetstream.ConsumerInfo, err error) {
+	err = a.call(ctx, s.object(), s.stream, func(ctx context.Context) error {
+		c, err := f(ctx)
+		if errors.Is(err, jetstream.ErrNotPullConsumer) {
+			return layoutError([]Drift{{Object: s.object(), Setting: "delivery", Is: "push", Wants: "pull", Do: s.remedy}})
+		}
+		if err == nil {
+			info = c.CachedInfo()
+		}
+		return err
+	})
+	return info, err
+}

@@ -1,0 +1,129 @@
+// Package brokertest runs NATS servers for tests: in the test's process, over TCP on free loopback ports, with file
+// storage that goes away with the test. It is for tests only and not linked into the worker.
+package brokertest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const readyTimeout = 20 * time.Second
+
+// Option changes how a server is started.
+type Option func(testing.TB, *server.Options)
+
+// WithConfig adds a server configuration file, for accounts, users and permissions. Address, store and JetStream are
+// set by the test server itself.
+func WithConfig(text string) Option {
+	return func(t testing.TB, o *server.Options) {
+		t.Helper()
+		file := filepath.Join(t.TempDir(), "nats.conf")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatalf("writing the server configuration: %v", err)
+		}
+		if err := o.ProcessConfigFile(file); err != nil {
+			t.Fatalf("reading the server configuration: %v", err)
+		}
+	}
+}
+
+// WithoutJetStream starts a server that has no JetStream.
+func WithoutJetStream() Option {
+	return func(_ testing.TB, o *server.Options) { o.JetStream = false }
+}
+
+// WithSyncAlways syncs every write to the disk before it is acknowledged, as the embedded server does.
+func WithSyncAlways() Option {
+	return func(_ testing.TB, o *server.Options) { o.SyncAlways = true }
+}
+
+// Server is one NATS server.
+type Server struct {
+	t       testing.TB
+	options *server.Options
+	server  *server.Server // nil: stopped
+}
+
+// Start starts a server with JetStream. It ends with the test.
+func Start(t testing.TB, options ...Option) *Server {
+	t.Helper()
+	s := newServer(t, t.TempDir(), options...)
+	s.Restart()
+	return s
+}
+
+func newServer(t testing.TB, dir string, options ...Option) *Server {
+	t.Helper()
+	o := &server.Options{JetStream: true}
+	for _, option := range options {
+		option(t, o)
+	}
+	o.Host, o.Port = "127.0.0.1", server.RANDOM_PORT
+	o.StoreDir = dir
+	o.NoSigs, o.NoLog = true, true
+	s := &Server{t: t, options: o}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// Name is the server's name in its cluster.
+func (s *Server) Name() string { return s.options.ServerName }
+
+// URL is where clients connect. It stays the same over a restart.
+func (s *Server) URL() string { return fmt.Sprintf("nats://127.0.0.1:%d", s.options.Port) }
+
+// Stop stops the server and waits until it is gone. A second call does nothing.
+func (s *Server) Stop() {
+	if s.server == nil {
+		return
+	}
+	s.server.Shutdown()
+	s.server.WaitForShutdown()
+	s.server = nil
+}
+
+// Restart starts the server again, after stopping it if need be, on the same port and directory.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Stop()
+	s.launch()
+	if !s.server.ReadyForConnections(readyTimeout) {
+		s.t.Fatalf("the NATS server did not start within %s", readyTimeout)
+	}
+}
+
+// launch starts the server and keeps its port for the next time.
+func (s *Server) launch() {
+	s.t.Helper()
+	started, err := server.NewServer(s.options.Clone())
+	if err != nil {
+		s.t.Fatalf("starting a NATS server: %v", err)
+	}
+	s.server = started
+	started.Start()
+	if address := started.Addr(); address != nil {
+		s.options.Port = tcpPort(s.t, address)
+	}
+}
+
+// Connect connects to a server and closes the connection with the test.
+func Connect(t testing.TB, url string, options ...nats.Option) (*nats.Conn, jetstream.JetStream) {
+	t.Helper()
+	nc, err := nats.Connect(url, options...)
+	if err != nil {
+		t.Fatalf("connecting to %s: %v", url, err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatalf("JetStream: %v", err)
+	}
+	return nc, js
+}

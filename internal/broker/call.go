@@ -1,0 +1,174 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	apiTimeout    = 4 * time.Second       // one request to JetStream
+	settleTimeout = 10 * time.Second      // a cluster elects leaders and finds peers within it
+	deniedPoll    = 10 * time.Millisecond // a refusal comes beside the request, not as its answer
+)
+
+// Error codes of the JetStream API that the client library does not name.
+const (
+	codeIncomplete     jetstream.ErrorCode = 10004
+	codeNoPeers        jetstream.ErrorCode = 10005
+	codeNotAssigned    jetstream.ErrorCode = 10007
+	codeUnavailable    jetstream.ErrorCode = 10008
+	codeNotLeader      jetstream.ErrorCode = 10009
+	codeNoResources    jetstream.ErrorCode = 10023
+	codeStorageFull    jetstream.ErrorCode = 10047
+	codeSubjectsTaken  jetstream.ErrorCode = 10065
+	codeNotClustered   jetstream.ErrorCode = 10074
+	codeStreamOffline  jetstream.ErrorCode = 10118
+	codeNoLimits       jetstream.ErrorCode = 10120
+	codeMaxBytesNeeded jetstream.ErrorCode = 10113
+)
+
+// call makes one request, again while the cluster may still become ready. stream is part of the request's subject.
+// What the user may not do comes back as a [LayoutError], a missing JetStream as [ErrNoJetStream].
+func (a *admin) call(ctx context.Context, object, stream string, request func(context.Context) error) error {
+	waits := backoff.NewExponentialBackOff()
+	waits.InitialInterval = 50 * time.Millisecond
+	waits.MaxInterval = time.Second
+	waits.MaxElapsedTime = settleTimeout
+	err := backoff.Retry(func() error {
+		err := a.once(ctx, object, stream, request)
+		if err != nil && !transient(err) {
+			return backoff.Permanent(err)
+		}
+		return err
+	}, backoff.WithContext(waits, ctx))
+	_, explained := errors.AsType[*LayoutError](err)
+	switch {
+	case err == nil, explained:
+		return err
+	case errors.Is(err, nats.ErrNoResponders), code(err) == jetstream.JSErrCodeJetStreamNotEnabled, code(err) == jetstream.JSErrCodeJetStreamNotEnabledForAccount:
+		return fmt.Errorf("%s: %w: switch JetStream on in the NATS server and for this account, and check NATS_JS_DOMAIN", object, ErrNoJetStream)
+	default:
+		return fmt.Errorf("%s: %w", object, err)
+	}
+}
+
+// once makes one request and watches for the refusal that the server sends beside it.
+func (a *admin) once(ctx context.Context, object, stream string, request func(context.Context) error) error {
+	nc := a.js.Conn()
+	before := nc.LastError()
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+
+	var refused error
+	answered, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		tick := time.NewTicker(deniedPoll)
+		defer tick.Stop()
+		for {
+			select {
+			case <-answered:
+				return
+			case <-tick.C:
+				last := nc.LastError()
+				if errors.Is(last, nats.ErrPermissionViolation) && last != before { //nolint:errorlint // the same words again are a new refusal
+					refused = refusedPermission(object, stream, last)
+				}
+				if refused != nil {
+					cancel()
+					return
+				}
+			}
+		}
+	}()
+	err := request(ctx)
+	close(answered)
+	<-watched
+	switch {
+	case err == nil:
+		return nil
+	case refused != nil:
+		return refused
+	case timedOut(err): // an inbox is refused once only, at the connection's first request
+		return errors.Join(refusedPermission(object, stream, nc.LastError()), err)
+	default:
+		return err
+	}
+}
+
+// refusedPermission tells which subject the user lacks, as the server named it; nil where err is another matter.
+func refusedPermission(object, stream string, err error) error {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return nil
+	}
+	_, wants, _ := strings.Cut(err.Error(), " for ")
+	switch {
+	case strings.HasPrefix(wants, "Subscription"):
+		return &inboxError{wants}
+	case strings.Contains(wants, stream):
+		return layoutError([]Drift{{
+			Object: object, Setting: "permission", Is: "denied", Wants: wants,
+			Do: "run `worker setup` as a user who may, or grant it to this one",
+		}})
+	default:
+		return nil
+	}
+}
+
+// inboxError says that no answer can reach us, so that nothing else can be said about the streams.
+type inboxError struct{ wants string }
+
+func (e *inboxError) Error() string {
+	return "the NATS user may not receive answers, permission denied: " + e.wants + "; grant it, or set NATS_INBOX_PREFIX to what the user may subscribe to"
+}
+
+func transient(err error) bool {
+	if _, refused := errors.AsType[*inboxError](err); refused {
+		return false
+	}
+	switch code(err) {
+	case codeIncomplete, codeNoPeers, codeNotAssigned, codeUnavailable, codeNotLeader, codeNoResources, codeStreamOffline:
+		return true
+	}
+	return timedOut(err) || errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrDisconnected)
+}
+
+func timedOut(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)
+}
+
+// code is the JetStream API's error code, 0 where the error is another.
+func code(err error) jetstream.ErrorCode {
+	if api, ok := errors.AsType[jetstream.JetStreamError](err); ok && api.APIError() != nil {
+		return api.APIError().ErrorCode
+	}
+	return 0
+}
+
+// refusals are the reasons why JetStream does not make or change a stream that an operator can do something about.
+var refusals = map[jetstream.ErrorCode]Drift{
+	codeSubjectsTaken:  {Setting: "subjects", Is: "taken by another stream", Wants: "its own", Do: "find it with `nats stream find --subject`, and take the subjects from it"},
+	codeStorageFull:    {Setting: "storage space", Is: "larger than the server still has", Wants: "smaller", Do: "lower WORKER_STREAM_MAX_BYTES or give the server more storage"},
+	codeNoResources:    {Setting: "storage space", Is: "larger than the account still has", Wants: "smaller", Do: "lower WORKER_STREAM_MAX_BYTES or give the account more storage"},
+	codeNoLimits:       {Setting: "replicas", Is: "without a limit for this account", Wants: "another number", Do: "set WORKER_REPLICAS to a number that the account may use"},
+	codeMaxBytesNeeded: {Setting: "max bytes", Is: "unlimited", Wants: "limited for this account", Do: "create the stream by hand with a limit"},
+	codeNotClustered:   {Setting: "replicas", Is: "more than one", Wants: "1 on a server without a cluster", Do: "leave WORKER_REPLICAS unset"},
+	codeNoPeers:        {Setting: "replicas", Is: "more than there are servers with room", Wants: "fewer", Do: "start the other servers, or set WORKER_REPLICAS"},
+}
+
+// refusal turns what an operator can do something about into a [LayoutError].
+func refusal(object string, err error) error {
+	drift, known := refusals[code(err)]
+	if !known {
+		return err
+	}
+	drift.Object = object
+	return layoutError([]Drift{drift})
+}

@@ -1,0 +1,150 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"go.uber.org/zap"
+)
+
+const (
+	readyTimeout = 30 * time.Second // a large store takes seconds to be read again
+
+	// minStore lets the declared sizes of the streams fit on a small disk; they are limits, not allocations.
+	minStore = 4 << 30
+)
+
+// EmbeddedOptions say where the embedded server keeps its data and listens.
+type EmbeddedOptions struct {
+	Dir    string      // data directory, made with mode 0700 where missing
+	Listen string      // loopback address and port; port 0 or -1 takes a free one
+	Log    *zap.Logger // nil: no log
+	Quiet  bool        // warnings and errors only
+}
+
+// Embedded is a NATS server with JetStream in this process, durable on its own: every write is synced to the disk
+// before it is acknowledged, and nobody else opens its directory meanwhile.
+type Embedded struct {
+	server *server.Server
+	lock   *os.File
+	stop   sync.Once
+}
+
+// StartEmbedded starts the server and returns when it accepts connections; ctx limits only the start. It fails where
+// the directory is in use ([ErrLocked]), the port is taken, or the address is not a loopback one.
+func StartEmbedded(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
+	host, port, err := loopback(o.Listen)
+	if err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	store := filepath.Join(o.Dir, server.JetStreamStoreDir)
+	if err := os.MkdirAll(store, 0o700); err != nil {
+		return nil, fmt.Errorf("WORKER_DATA_DIR: %w", err)
+	}
+	lock, err := lockDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	e := &Embedded{lock: lock}
+	if err := e.start(ctx, o, host, port); err != nil {
+		e.Shutdown()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Embedded) start(ctx context.Context, o EmbeddedOptions, host string, port int) error {
+	if err := portFree(ctx, host, port); err != nil {
+		return err
+	}
+	free, err := FreeDisk(o.Dir)
+	if err != nil {
+		return err
+	}
+	log := &serverLog{log: o.Log.Named("nats"), quiet: o.Quiet}
+	e.server, err = server.NewServer(&server.Options{
+		ServerName: "activation-worker",
+		Host:       host,
+		Port:       port,
+		NoSigs:     true,
+		JetStream:  true,
+		StoreDir:   o.Dir,
+		SyncAlways: true, // one node survives a power cut only so
+
+		// Three quarters of what is free. Streams that exist are loaded whatever this says.
+		JetStreamMaxStore:      int64(max(free/4*3, minStore)),
+		DisableJetStreamBanner: true,
+	})
+	if err != nil {
+		return fmt.Errorf("preparing the embedded NATS server: %w", err)
+	}
+	e.server.SetLoggerV2(log, false, false, false)
+	e.server.Start()
+	if ctx.Err() != nil {
+		return fmt.Errorf("starting the embedded NATS server: %w", context.Cause(ctx))
+	}
+	if fatal := log.fatal(); fatal != "" || !e.server.ReadyForConnections(readyTimeout) || !e.server.JetStreamEnabled() {
+		return fmt.Errorf("the embedded NATS server does not start in %s: %s; see the log", o.Dir, fatal)
+	}
+	return nil
+}
+
+// URL is where clients connect.
+func (e *Embedded) URL() string { return e.server.ClientURL() }
+
+// Shutdown stops the server, waits until its data is on the disk, and gives the directory free. A second call waits
+// for the first and does nothing.
+func (e *Embedded) Shutdown() {
+	e.stop.Do(func() {
+		if e.server != nil {
+			e.server.Shutdown()
+			e.server.WaitForShutdown()
+		}
+		_ = e.lock.Close() // the lock is free whatever this says
+	})
+}
+
+// loopback reads a listen address and refuses one that others can reach.
+func loopback(listen string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", 0, fmt.Errorf("WORKER_NATS_LISTEN: %q is not an address such as 127.0.0.1:4222", listen)
+	}
+	port, err = strconv.Atoi(text)
+	if err != nil || port < -1 || port > 65535 {
+		return "", 0, fmt.Errorf("WORKER_NATS_LISTEN: %q is not a port", text)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return "", 0, fmt.Errorf("WORKER_NATS_LISTEN: %q is not a loopback address, and the embedded server has no authentication; "+
+			"run a NATS server of your own and name it with NATS_URL", listen)
+	}
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	return host, port, nil
+}
+
+// portFree finds a taken port before the store is opened: the server itself would only log it.
+func portFree(ctx context.Context, host string, port int) error {
+	if port == server.RANDOM_PORT {
+		return nil
+	}
+	address := net.JoinHostPort(host, strconv.Itoa(port))
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("WORKER_NATS_LISTEN: the embedded NATS server cannot listen on %s: %w; "+
+			"choose another port, or set NATS_URL if a NATS server runs there", address, errors.Unwrap(err))
+	}
+	return l.Close()
+}

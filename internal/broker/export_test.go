@@ -1,0 +1,52 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// EnsureAt is [Ensure] at another time, so that a message of today can be old.
+func EnsureAt(ctx context.Context, js jetstream.JetStream, l Layout, now time.Time) error {
+	a, err := newAdmin(js, l)
+	if err != nil {
+		return err
+	}
+	if err := a.ensureOwn(ctx); err != nil {
+		return err
+	}
+	return a.ensureIntake(ctx, now)
+}
+
+// PlanAt is [Plan] at another time.
+func PlanAt(ctx context.Context, js jetstream.JetStream, l Layout, now time.Time) ([]Drift, error) {
+	a, err := newAdmin(js, l)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{admin: a}
+	err = p.run(ctx, now)
+	return p.drifts, err
+}
+
+// LogUnreachable returns how the log is told that NATS is not reachable.
+func LogUnreachable(log *zap.Logger, now func() time.Time) func(error) {
+	l := newConnLog(log)
+	l.now = now
+	return l.unreachable
+}
+
+// SyncAlways reports whether the server syncs every write.
+func (e *Embedded) SyncAlways() bool { return e.server.JetStreamConfig().SyncAlways }
+
+var (
+	Covers        = covers
+	Overlap       = overlap
+	Widened       = widened
+	ReconnectWait = reconnectWait
+	CheckVersion  = checkVersion
+)
+
+const ReconnectLongest = reconnectLongest

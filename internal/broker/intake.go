@@ -1,0 +1,137 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// backlogAge is how old a message must be for the start of a new `activator` to need a decision.
+const backlogAge = time.Hour
+
+// WaitIntake waits until the intake stream exists and `activator` on it, and says so once. It ends with ctx, or with
+// an error that waiting does not mend.
+func WaitIntake(ctx context.Context, js jetstream.JetStream, l Layout, log *zap.Logger) error {
+	a, err := newAdmin(js, l)
+	if err != nil {
+		return err
+	}
+	waits := backoff.NewExponentialBackOff()
+	waits.InitialInterval = 100 * time.Millisecond
+	waits.MaxInterval = 5 * time.Second
+	waits.MaxElapsedTime = 0
+	said := false
+	err = backoff.Retry(func() error {
+		err := a.ensureIntake(ctx, time.Now())
+		if err != nil && !errors.Is(err, ErrIntakeMissing) {
+			return backoff.Permanent(err)
+		}
+		if err != nil && !said {
+			said = true
+			log.Warn("intake stream does not exist yet, waiting for the signup pipeline to create it", zap.String("stream", a.layout.IntakeStream))
+		}
+		return err
+	}, backoff.WithContext(waits, ctx))
+	if err != nil {
+		return fmt.Errorf("waiting for the intake: %w", err)
+	}
+	log.Info("intake stream is ready", zap.String("stream", a.layout.IntakeStream), zap.String("subject", a.layout.IntakeSubject))
+	return nil
+}
+
+// ensureIntake makes `activator`, and the intake stream where that is ours to make.
+func (a *admin) ensureIntake(ctx context.Context, now time.Time) error {
+	info, _, err := a.makeIntake(ctx)
+	if err != nil {
+		return err
+	}
+	if err := layoutError(intakeSubjects(a.layout, info)); err != nil {
+		return err
+	}
+	if err := a.decided(ctx, now); err != nil {
+		return err
+	}
+	return a.ensureConsumer(ctx, a.layout.activator())
+}
+
+// makeIntake returns the intake stream, made if it is missing and ours to make.
+func (a *admin) makeIntake(ctx context.Context) (info *jetstream.StreamInfo, made bool, err error) {
+	if a.layout.WithIntake {
+		return a.makeStream(ctx, a.layout.intake().config)
+	}
+	info, err = a.intakeInfo(ctx)
+	return info, false, err
+}
+
+func (a *admin) intakeInfo(ctx context.Context) (*jetstream.StreamInfo, error) {
+	info, err := a.streamInfo(ctx, a.layout.IntakeStream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, fmt.Errorf("%w: %s; the signup pipeline creates it, or `worker setup --with-intake`; WORKER_INTAKE_STREAM names another",
+			ErrIntakeMissing, a.layout.IntakeStream)
+	}
+	return info, err
+}
+
+// intakeSubjects finds a filter under which nothing can ever arrive. What a stream sources has subjects of its own.
+func intakeSubjects(l Layout, info *jetstream.StreamInfo) []Drift {
+	c := info.Config
+	if c.Mirror != nil || len(c.Sources) > 0 {
+		return nil
+	}
+	for _, s := range c.Subjects {
+		if overlap(s, l.IntakeSubject) {
+			return nil
+		}
+	}
+	return []Drift{{
+		Object: "stream " + c.Name, Setting: "subjects", Is: list(c.Subjects), Wants: "such that it takes " + l.IntakeSubject,
+		Do: "set WORKER_INTAKE_STREAM and WORKER_INTAKE_SUBJECT to what the signup pipeline uses",
+	}}
+}
+
+// decided is an [IntakeFromError] where `activator` does not exist, nobody said where it should start, and the intake
+// holds messages for it that are older than [backlogAge].
+func (a *admin) decided(ctx context.Context, now time.Time) error {
+	if a.layout.IntakeFrom.set {
+		return nil
+	}
+	if _, err := a.consumerInfo(ctx, a.layout.activator()); !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return err
+	}
+	name, subject := a.layout.IntakeStream, a.layout.IntakeSubject
+	var oldest *jetstream.RawStreamMsg
+	var held uint64
+	err := a.call(ctx, "stream "+name, name, func(ctx context.Context) error {
+		stream, err := a.js.Stream(ctx, name)
+		if err != nil {
+			return err
+		}
+		first := max(1, stream.CachedInfo().State.FirstSeq)
+		oldest, err = stream.GetMsg(ctx, first, jetstream.WithGetMsgSubject(subject))
+		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && oldest.Time.After(now.Add(-backlogAge)) {
+			oldest = nil
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject))
+		if err != nil {
+			return err
+		}
+		held = 0
+		for _, n := range info.State.Subjects {
+			held += n
+		}
+		return nil
+	})
+	if err != nil || oldest == nil {
+		return err
+	}
+	return &IntakeFromError{Stream: name, Subject: subject, Messages: held, Oldest: oldest.Time}
+}

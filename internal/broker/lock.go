@@ -1,0 +1,64 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrLocked says that another process holds a data directory.
+var ErrLocked = errors.New("the data directory is in use")
+
+// FreeDisk is how many bytes an ordinary user may still write in the file system of dir.
+func FreeDisk(dir string) (uint64, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return 0, fmt.Errorf("reading the free disk space of %s: %w", dir, err)
+	}
+	return uint64(fs.Bavail) * uint64(fs.Bsize), nil //nolint:unconvert // other types on other systems
+}
+
+// lockDir takes the exclusive lock of a data directory: two servers on one directory start without complaint and both
+// accept the first write of one customer. The lock ends with the process, also when it is killed.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the lock of the data directory: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		defer func() { _ = f.Close() }() // nothing was written
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%w: another worker%s uses %s; stop it, or set WORKER_DATA_DIR to another directory", ErrLocked, holder(f), dir)
+		}
+		return nil, fmt.Errorf("locking the data directory %s: %w; WORKER_DATA_DIR wants a local file system", dir, err)
+	}
+	if err := writeHolder(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("writing the lock of the data directory %s: %w", dir, err), f.Close())
+	}
+	return f, nil
+}
+
+// writeHolder leaves our process id for whoever finds the directory locked.
+func writeHolder(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return err
+}
+
+// holder names the process that holds the lock, if it has written its id yet.
+func holder(f *os.File) string {
+	text := make([]byte, 32)
+	n, _ := f.ReadAt(text, 0)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text[:n])))
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf(" (process %d)", pid)
+}

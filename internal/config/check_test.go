@@ -1,0 +1,128 @@
+package config
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestChecks(t *testing.T) {
+	t.Parallel()
+	seed := write(t, "seed", "SUAEXAMPLE")
+	account := []string{
+		"LINEWORKS_CLIENT_ID=id", "LINEWORKS_CLIENT_SECRET=hunter2",
+		"LINEWORKS_SERVICE_ACCOUNT=a@tenant", "LINEWORKS_PRIVATE_KEY_FILE=" + seed,
+	}
+	for name, tt := range map[string]struct {
+		env  []string
+		want string // begin of the only fault, empty: taken
+	}{
+		"lease as short as it may be":       {env: []string{"WORKER_LEASE=15s", "LINEWORKS_TIMEOUT=5s"}},
+		"lease too short":                   {env: []string{"WORKER_LEASE=14999ms", "LINEWORKS_TIMEOUT=5s"}, want: "WORKER_LEASE: 14.999s is too short; wanted at least 15s"},
+		"time-out too long":                 {env: []string{"LINEWORKS_TIMEOUT=51s"}, want: "WORKER_LEASE: 1m0s is too short; wanted at least 1m1s"},
+		"a lease nobody understands":        {env: []string{"WORKER_LEASE=x", "LINEWORKS_TIMEOUT=51s"}, want: `WORKER_LEASE: "x" is not a duration`},
+		"all on loopback":                   {env: []string{"LINEWORKS_API_URL=http://127.3.2.1:1/v1.0", "LINEWORKS_TOKEN_URL=http://[::1]:2/t"}},
+		"localhost":                         {env: []string{"LINEWORKS_API_URL=http://LocalHost:1", "LINEWORKS_TOKEN_URL=http://localhost/t"}},
+		"another party's, encrypted":        {env: []string{"LINEWORKS_API_URL=https://a.example", "LINEWORKS_TOKEN_URL=https://b.example/t"}},
+		"other hosts of the partner's":      {env: []string{"LINEWORKS_API_URL=https://Other.WorksAPIs.com./v1.0"}},
+		"in clear over the network":         {env: []string{"LINEWORKS_API_URL=http://a.example", "LINEWORKS_TOKEN_URL=https://b.example"}, want: "LINEWORKS_API_URL: is not encrypted"},
+		"tokens in clear":                   {env: []string{"LINEWORKS_TOKEN_URL=http://auth.worksmobile.com/t"}, want: "LINEWORKS_TOKEN_URL: is not encrypted"},
+		"API elsewhere, tokens not":         {env: []string{"LINEWORKS_API_URL=https://a.example"}, want: "LINEWORKS_API_URL: and LINEWORKS_TOKEN_URL belong"},
+		"tokens elsewhere, API not":         {env: []string{"LINEWORKS_TOKEN_URL=http://127.0.0.1/t"}, want: "LINEWORKS_API_URL: and LINEWORKS_TOKEN_URL belong"},
+		"a look-alike of the partner":       {env: []string{"LINEWORKS_API_URL=https://evilworksapis.com"}, want: "LINEWORKS_API_URL: and"},
+		"a look-alike of loopback":          {env: []string{"LINEWORKS_API_URL=http://127.0.0.1.example", "LINEWORKS_TOKEN_URL=https://b.example"}, want: "LINEWORKS_API_URL: is not"},
+		"a complete account":                {env: account},
+		"a token alone":                     {env: []string{"LINEWORKS_ACCESS_TOKEN=hunter2"}},
+		"account and token":                 {env: append([]string{"LINEWORKS_ACCESS_TOKEN=hunter2"}, account...), want: "LINEWORKS_ACCESS_TOKEN: is set together with LINEWORKS_CLIENT_ID,"},
+		"a part of an account":              {env: account[:3], want: "LINEWORKS_PRIVATE_KEY: is missing; a service account needs it beside LINEWORKS_CLIENT_ID, LINEWORKS_CLIENT_SECRET, LINEWORKS_SERVICE_ACCOUNT"},
+		"a secret twice":                    {env: append([]string{"LINEWORKS_PRIVATE_KEY=hunter2"}, account...), want: "LINEWORKS_PRIVATE_KEY: is set, and so is LINEWORKS_PRIVATE_KEY_FILE"},
+		"an account without tenant":         {env: append([]string{"LINEWORKS_SERVICE_ACCOUNT=hunter2"}, account[0], account[1], account[3]), want: "LINEWORKS_SERVICE_ACCOUNT: is not a service account"},
+		"wildcard with type":                {env: []string{"WORKER_INTAKE_SUBJECT=a.>", "WORKER_INTAKE_TYPE=t"}},
+		"wildcard without type":             {env: []string{"WORKER_INTAKE_SUBJECT=a.*"}, want: "WORKER_INTAKE_TYPE: is missing"},
+		"intake among our subjects":         {env: []string{"WORKER_INTAKE_SUBJECT=activation.terms"}, want: "WORKER_INTAKE_SUBJECT: is one of the worker's own"},
+		"intake beside our subjects":        {env: []string{"WORKER_INTAKE_SUBJECT=activations.terms"}},
+		"intake from the ledger":            {env: []string{"WORKER_INTAKE_STREAM=L_WORK", "WORKER_STREAM=L"}, want: "WORKER_INTAKE_STREAM: is one of the worker's own"},
+		"intake named like a suffix":        {env: []string{"WORKER_INTAKE_STREAM=_WORK"}},
+		"user and password":                 {env: []string{"NATS_USER=u", "NATS_PASSWORD=hunter2"}},
+		"password without user":             {env: []string{"NATS_PASSWORD=hunter2"}, want: "NATS_USER: is missing; NATS_PASSWORD is set"},
+		"two ways in":                       {env: []string{"NATS_USER=u", "NATS_TOKEN=hunter2"}, want: "NATS_USER: is set together with NATS_TOKEN"},
+		"certificate without key":           {env: []string{"NATS_CERT=" + seed}, want: "NATS_KEY: is missing; NATS_CERT is set"},
+		"key without certificate":           {env: []string{"NATS_KEY=" + seed}, want: "NATS_CERT: is missing; NATS_KEY is set"},
+		"a file that is not there":          {env: []string{"NATS_CA=/nowhere/ca.pem"}, want: "NATS_CA: names no file that can be found: stat /nowhere/ca.pem"},
+		"a secret in its file's place":      {env: []string{"NATS_TOKEN_FILE=hunter2"}, want: "NATS_TOKEN_FILE: names no file that can be found: stat: no such file"},
+		"a key in its file's place":         {env: append([]string{"LINEWORKS_PRIVATE_KEY_FILE=hunter2\nhunter2"}, account[:3]...), want: "LINEWORKS_PRIVATE_KEY_FILE: holds a line end"},
+		"a seed in its file's place":        {env: []string{"NATS_NKEY=hunter2"}, want: "NATS_NKEY: names no file"},
+		"a directory":                       {env: []string{"NATS_CREDS=/"}, want: "NATS_CREDS: names a directory"},
+		"credentials in a server list":      {env: []string{"NATS_URL=nats://u:hunter2@h:x"}, want: "NATS_URL: server 1 of the list cannot be understood"},
+		"credentials in the partner's URLs": {env: []string{"LINEWORKS_API_URL=https://u:hunter2@worksapis.com"}, want: "LINEWORKS_API_URL: holds more than host and path"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if tt.want == "" {
+				mustLoad(t, flagsOf(t), tt.env...)
+				return
+			}
+			got := faultsOf(t, flagsOf(t), tt.env...).Error()
+			if !strings.HasPrefix(got, tt.want) || strings.Contains(got, "\n") {
+				t.Errorf("got %s\nwanted %s", got, tt.want)
+			}
+			if strings.Contains(got, "hunter2") {
+				t.Errorf("shows the secret: %s", got)
+			}
+		})
+	}
+}
+
+func TestPartnerFacts(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, nil, "LINEWORKS_CLIENT_ID=id", "LINEWORKS_CLIENT_SECRET=s", "LINEWORKS_SERVICE_ACCOUNT=a@tenant",
+		"LINEWORKS_PRIVATE_KEY=k", "LINEWORKS_API_URL=http://LOCALHOST:8090/v1.0", "LINEWORKS_TOKEN_URL=http://localhost:8090/t")
+	p := c.Partner
+	if !p.HasCredentials() || !p.Loopback() || p.Host() != "localhost" || p.Tenant() != "tenant" {
+		t.Errorf("credentials %v, loopback %v, host %q, tenant %q", p.HasCredentials(), p.Loopback(), p.Host(), p.Tenant())
+	}
+	if c.Worker.EventSource != "/lineworks-simulated/activation" {
+		t.Errorf("event source is %q", c.Worker.EventSource)
+	}
+	c = mustLoad(t, nil, "LINEWORKS_ACCESS_TOKEN=t")
+	if !c.Partner.HasCredentials() || c.Partner.Tenant() != "" {
+		t.Errorf("credentials %v, tenant %q", c.Partner.HasCredentials(), c.Partner.Tenant())
+	}
+	if len(c.Warnings) != 1 || !strings.HasPrefix(c.Warnings[0], "LINEWORKS_ACCESS_TOKEN: cannot be renewed") {
+		t.Errorf("warnings are %q", c.Warnings)
+	}
+}
+
+// A command that does not call the partner is not stopped by half an account, but by what nobody can understand.
+func TestOnlyGroupsInUseAreChecked(t *testing.T) {
+	t.Parallel()
+	half := []string{"LINEWORKS_CLIENT_ID=id", "NATS_CA=/nowhere", "WORKER_LEASE=1s"}
+	mustLoad(t, flagsFor(t, []Group{GroupStreams}), half...)
+	if got := len(faultsOf(t, nil, half...)); got != 5 {
+		t.Errorf("without flags all is checked: %d faults, wanted 5", got)
+	}
+	faultsOf(t, flagsFor(t, []Group{GroupStreams}), "WORKER_LEASE=x")
+}
+
+func TestFilesOpenToOthersWarn(t *testing.T) {
+	t.Parallel()
+	token, settings := write(t, "token", "hunter2"), write(t, "worker.yaml", "nats_token: hunter2")
+	ca := write(t, "ca.pem", "")
+	load := func() string {
+		one := mustLoad(t, flagsOf(t), "NATS_TOKEN_FILE="+token, "NATS_CA="+ca).Warnings
+		two := mustLoad(t, flagsOf(t, "--config", settings)).Warnings
+		return strings.Join(append(one, two...), "\n")
+	}
+	if got := load(); got != "" {
+		t.Errorf("warned of files that only their owner can read: %s", got)
+	}
+	for _, path := range []string{token, settings, ca} {
+		if err := os.Chmod(path, 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const tail = ": the file holds a secret and not only its owner has rights on it (mode 0640); take them away with chmod 0600"
+	if got, want := load(), "NATS_TOKEN_FILE"+tail+"\n--config"+tail; got != want {
+		t.Errorf("got\n%s\nwanted\n%s", got, want)
+	}
+}

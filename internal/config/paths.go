@@ -1,0 +1,51 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// checkFiles looks at the file that a setting names or, where it is a secret, stands in. configPath is the settings
+// file's. Where a file is to hold a secret its path is not shown: people do put the secret itself there.
+func (l *loader) checkFiles(c *Config, s setting, configPath string) {
+	from := c.values[s.name].from
+	switch {
+	case s.secret != nil && c.has(s.name+fileSuffix):
+		l.fault(Fault{Key: s.name, Problem: "is set, and so is " + s.name + fileSuffix + "; wanted one or the other"})
+	case s.secret != nil && from == fromFile:
+		if info, err := os.Stat(configPath); err == nil {
+			l.warnExposed("--"+configFlag, info)
+		}
+	case s.value.kind == path().name:
+		if problem := l.checkPath(c.values[s.name].text, s); problem != "" {
+			l.fault(Fault{s.name, problem + "; wanted the path of a file", from})
+		}
+	}
+}
+
+// checkPath returns what is wrong with the path of a file, empty if nothing is.
+func (l *loader) checkPath(name string, s setting) string {
+	info, err := os.Stat(name)
+	switch {
+	case err != nil && s.private:
+		return "names no file that can be found: " + withoutPath(err).Error()
+	case err != nil:
+		return "names no file that can be found: " + err.Error()
+	case info.IsDir():
+		return "names a directory"
+	case s.private:
+		l.warnExposed(s.name, info)
+	}
+	return ""
+}
+
+func (l *loader) warnExposed(key string, info fs.FileInfo) {
+	mode := info.Mode().Perm()
+	if mode&0o077 == 0 {
+		return
+	}
+	l.warnings = append(l.warnings, fmt.Sprintf(
+		"%s: the file holds a secret and not only its owner has rights on it (mode %04o); take them away with chmod 0600",
+		key, mode))
+}

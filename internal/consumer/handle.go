@@ -1,0 +1,243 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"activation-worker/internal/activation"
+	"activation-worker/internal/events"
+	"activation-worker/internal/ledger"
+	"activation-worker/internal/quota"
+)
+
+// strangerDelay is how long a delivery rests whose customer's record this binary must leave alone.
+const strangerDelay = 30 * time.Second
+
+var errStopping = errors.New("the worker is stopping")
+
+// handle is one event's way: claim, ask, record, acknowledge. A crash anywhere before the
+// acknowledgement is a redelivery that finds the record and goes on from there.
+func (w *Worker) handle(ctx context.Context, d delivery) {
+	var record *events.Record // an announcement claims without reading first
+	if d.accepted == nil {
+		var err error
+		if record, err = w.Ledger.Load(ctx, d.domainID); err != nil {
+			w.cannot(d, "read the record", err)
+			return
+		}
+	}
+	lost := false // our claim was overtaken; its delivery is no longer ours to return
+	for {
+		decision := activation.Next(record, d.event(), w.now())
+		if !decision.Step.Claims() {
+			record = w.follow(ctx, d, record, decision, lost)
+			if record == nil {
+				return
+			}
+			continue
+		}
+		claim, current, permit, err := w.claim(ctx, d, record, decision.Step)
+		switch {
+		case errors.Is(err, ledger.ErrConflict):
+			record = current
+			continue
+		case err != nil:
+			w.cannot(d, "claim", err)
+			return
+		}
+		d.beat.limit(claim.LeaseExpiresAt.Add(-w.AckWait))
+		current, err = w.attempt(ctx, claim, permit)
+		switch {
+		case errors.Is(err, ledger.ErrConflict):
+			// The answer is dropped; whoever overtook us asks first.
+			w.log.Warn("claim was overtaken, its answer is dropped", zap.Int64("domain_id", d.domainID))
+			if record, lost = current, true; record == nil {
+				return
+			}
+			if due, ok := ledger.DueAt(record); ok {
+				if err := w.Ledger.Arm(ctx, d.domainID, due); err != nil {
+					return
+				}
+			}
+		case err != nil:
+			// Not known whether it was stored: the lease ends, and the next one asks first.
+			w.log.Error("outcome not recorded; it will be looked up when the lease has ended", zap.Int64("domain_id", d.domainID), zap.Error(err))
+			return
+		default:
+			w.ack(d.msg)
+			return
+		}
+	}
+}
+
+// follow carries out a step that claims nothing. It returns a record only where another
+// was written meanwhile and has to be decided on.
+func (w *Worker) follow(ctx context.Context, d delivery, r *events.Record, decision activation.Decision, lost bool) *events.Record {
+	switch decision.Step {
+	case activation.ComeAgain:
+		if !lost {
+			w.nak(d.msg, comeAgain(d.tries, decision.At.Sub(w.now())))
+		}
+		return nil
+	case activation.Arm:
+		if err := w.Ledger.Arm(ctx, d.domainID, decision.At); err != nil {
+			w.cannot(d, "arm the timer", err)
+			return nil
+		}
+	case activation.PutOff:
+		if err := w.Ledger.Arm(ctx, d.domainID, decision.At); err != nil {
+			w.cannot(d, "arm the timer", err)
+			return nil
+		}
+		current, err := w.Ledger.Record(ctx, activation.PutOffUntil(r, d.accepted, decision.At), r.Sequence)
+		switch {
+		case errors.Is(err, ledger.ErrConflict):
+			return current
+		case err != nil:
+			w.cannot(d, "defer", err)
+			return nil
+		}
+	}
+	w.log.Debug("nothing to do", zap.Int64("domain_id", d.domainID), zap.Stringer("step", decision.Step))
+	w.ack(d.msg)
+	return nil
+}
+
+// comeAgain is how long a delivery waits for another's lease: a second, doubling to ten, not past its end.
+func comeAgain(tries uint64, left time.Duration) time.Duration {
+	delay := time.Second << min(max(tries, 1)-1, 4)
+	return max(min(delay, 10*time.Second, left), 10*time.Millisecond)
+}
+
+// claim waits for leave to make the attempt's first request, then claims.
+func (w *Worker) claim(ctx context.Context, d delivery, r *events.Record, step activation.Step) (claim, current *events.Record, permit *quota.Permit, err error) {
+	for {
+		taking, cancel := w.untilStop(ctx)
+		permit, err = w.leave(taking, r, step)
+		cancel()
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		now := w.now()
+		claim = activation.Start(step, r, d.accepted, d.domainID, activation.Claimant{Worker: w.ID, LeaseExpiresAt: now.Add(w.Lease)}, now)
+		var expected uint64
+		if r != nil {
+			expected = r.Sequence
+		}
+		claiming, cancel := context.WithDeadline(ctx, claim.LeaseExpiresAt)
+		current, err = w.Ledger.Claim(claiming, claim, expected)
+		cancel()
+		if err == nil {
+			w.log.Debug("claimed", append(about(claim), zap.Stringer("step", step))...)
+			return current, nil, permit, nil
+		}
+		permit.End()
+		if !errors.Is(err, ledger.ErrFull) {
+			return nil, current, nil, err
+		}
+		// The delivery stays in hand: as long as there is no room, nothing more is taken.
+		w.log.Warn("no room for another attempt, waiting", zap.Int64("domain_id", d.domainID), zap.Error(err))
+		taking, cancel = w.untilStop(ctx)
+		alive := w.wait(taking, laneRetry)
+		cancel()
+		if !alive {
+			return nil, nil, nil, err
+		}
+	}
+}
+
+// leave makes sure of a token and waits for the pace of the first request.
+func (w *Worker) leave(ctx context.Context, r *events.Record, step activation.Step) (*quota.Permit, error) {
+	if err := w.Partner.EnsureToken(ctx); err != nil {
+		if ctx.Err() == nil {
+			w.gate.close(troubleOf(err))
+		}
+		return nil, err
+	}
+	first := activation.Activate
+	if step == activation.TakeOver || r != nil && r.Unsettled {
+		first = activation.LookUp
+	}
+	permit, err := w.Pacer.Acquire(ctx, string(first))
+	if err == nil && w.stopping() {
+		permit.End()
+		return nil, errStopping
+	}
+	return permit, err
+}
+
+// attempt asks what the plan wants to know, and records what came of it.
+func (w *Worker) attempt(ctx context.Context, claim *events.Record, permit *quota.Permit) (current *events.Record, err error) {
+	defer w.Ledger.Release()
+	began := w.now()
+	var answers []activation.Answer
+	for {
+		question, verdict := activation.Plan(claim, answers, w.Policy)
+		if question != activation.Nothing {
+			answers = append(answers, w.ask(ctx, claim, question, permit))
+			permit = nil
+			continue
+		}
+		next := activation.Conclude(claim, answers, verdict, w.Policy, w.now(), w.Jitter())
+		if next.State == events.Deferred {
+			// The timer comes first: a timer without its record does no harm.
+			if err := w.Ledger.Arm(ctx, next.DomainID, next.NextAttemptAt); err != nil {
+				return nil, err
+			}
+		}
+		if current, err = w.Ledger.Record(ctx, next, claim.Sequence); err != nil {
+			return current, err
+		}
+		w.report(current, verdict, w.now().Sub(began))
+		w.gate.note(verdict)
+		return current, nil
+	}
+}
+
+// cannot returns a delivery that could not be handled now.
+func (w *Worker) cannot(d delivery, what string, err error) {
+	if errors.Is(err, events.ErrForeignRecord) {
+		w.strange.add(err)
+		w.log.Warn("record left untouched", zap.Int64("domain_id", d.domainID), zap.Error(err))
+		w.nak(d.msg, strangerDelay)
+		return
+	}
+	if !w.stopping() {
+		w.log.Warn("could not go on, the message comes again", zap.Int64("domain_id", d.domainID), zap.String("to", what), zap.Error(err))
+		w.nak(d.msg, requeueAfter)
+		return
+	}
+	w.nak(d.msg, 0)
+}
+
+func about(r *events.Record) []zap.Field {
+	return []zap.Field{
+		zap.Int64("domain_id", r.DomainID), zap.Int("round", r.Round), zap.Int("attempt", r.Attempt),
+		zap.String("trigger", string(r.Trigger.Kind)),
+	}
+}
+
+// report logs one line for each outcome.
+func (w *Worker) report(r *events.Record, v activation.Verdict, took time.Duration) {
+	fields := append(about(r), zap.Int("calls", r.Calls), zap.Duration("took", took))
+	if r.State == events.Activated {
+		w.log.Info("customer activated", append(fields, zap.String("via", string(r.Via)))...)
+		return
+	}
+	fields = append(fields, zap.String("reason", string(r.Reason)), zap.String("cause", v.Text),
+		zap.String("operation", string(v.Cause.Operation)), zap.Int("http_status", v.Cause.Status), zap.String("code", v.Cause.Code))
+	if v.Cause.RequestID != "" {
+		fields = append(fields, zap.String("request_id", v.Cause.RequestID))
+	}
+	if w.PartnerTextInLog && v.Cause.PartnerText != "" {
+		fields = append(fields, zap.String("partner_text", v.Cause.PartnerText))
+	}
+	if r.State == events.Failed {
+		w.log.Warn("activation failed", fields...)
+		return
+	}
+	w.log.Info("activation deferred", append(fields, zap.Time("next_attempt_at", r.NextAttemptAt))...)
+}

@@ -1,0 +1,131 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+)
+
+// lane is a source of deliveries.
+type lane struct {
+	name, stream, consumer string
+	// read makes a delivery of a message; false: there is nothing more to do with it.
+	// streamCreated with the sequence names a message for good.
+	read func(ctx context.Context, msg jetstream.Msg, streamCreated time.Time) (delivery, bool)
+}
+
+const (
+	pullExpiry   = 30 * time.Second
+	laneRetry    = 2 * time.Second
+	requeueAfter = time.Second
+)
+
+// serve is one slot of a lane: it takes one message when it is free and the gate is open.
+// taking ends when nothing new may be taken, working when even running steps must end.
+func (w *Worker) serve(taking, working context.Context, l lane) {
+	for w.gate.wait(taking) {
+		open, closed := w.gate.whileOpen(taking)
+		err := w.pull(open, working, l)
+		shut := open.Err() != nil
+		closed()
+		if err == nil || shut {
+			continue
+		}
+		w.setMissing(err)
+		w.log.Warn("cannot take work, tried again soon", zap.String("lane", l.name), zap.Error(err))
+		if !w.wait(taking, laneRetry) {
+			return
+		}
+		w.ensure(taking)
+	}
+}
+
+// ensure makes streams and consumers that are gone, one slot at a time.
+func (w *Worker) ensure(ctx context.Context) {
+	if !w.ensuring.TryLock() {
+		return
+	}
+	defer w.ensuring.Unlock()
+	w.setMissing(w.Ensure(ctx))
+}
+
+// pull takes one message after the other until ctx ends or the consumer is gone.
+func (w *Worker) pull(ctx, working context.Context, l lane) error {
+	stream, err := w.JetStream.Stream(ctx, l.stream)
+	if err != nil {
+		return err
+	}
+	cons, err := stream.Consumer(ctx, l.consumer)
+	if err != nil {
+		return err
+	}
+	created := stream.CachedInfo().Created // a stream made anew has a new consumer, which ends this pull
+	messages, err := cons.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry))
+	if err != nil {
+		return err
+	}
+	defer w.giveBack(messages)
+	for {
+		// The request for a message is sent here, not before: what waits stays with whoever can do it.
+		msg, err := messages.Next(jetstream.NextContext(ctx))
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				w.nak(msg, 0)
+			}
+			return nil
+		case errors.Is(err, jetstream.ErrNoHeartbeat):
+			continue // a warning, not the end
+		case err != nil:
+			return err
+		}
+		w.setMissing(nil)
+		w.held.Add(1)
+		w.take(working, l, msg, created)
+		w.held.Add(-1)
+	}
+}
+
+// giveBack returns what arrived after the last look.
+func (w *Worker) giveBack(messages jetstream.MessagesContext) {
+	messages.Drain()
+	for {
+		msg, err := messages.Next()
+		if err != nil {
+			return
+		}
+		w.nak(msg, 0)
+	}
+}
+
+func (w *Worker) take(ctx context.Context, l lane, msg jetstream.Msg, created time.Time) {
+	beat := w.keepAlive(msg)
+	defer beat.stop()
+	d, ok := l.read(ctx, msg, created)
+	if !ok {
+		return
+	}
+	d.beat = beat
+	w.handle(ctx, d)
+}
+
+func (w *Worker) nak(msg jetstream.Msg, delay time.Duration) {
+	if err := msg.NakWithDelay(delay); err != nil {
+		w.log.Debug("negative ack not sent", zap.Error(err))
+	}
+}
+
+func (w *Worker) ack(msg jetstream.Msg) {
+	if err := msg.Ack(); err != nil {
+		w.log.Debug("ack not sent, the message comes again", zap.Error(err))
+	}
+}
+
+func (w *Worker) setMissing(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.missing = err
+}

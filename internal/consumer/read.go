@@ -1,0 +1,123 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"activation-worker/internal/events"
+)
+
+// delivery is a message that is about one customer.
+type delivery struct {
+	msg      jetstream.Msg
+	tries    uint64 // deliveries so far, this one included
+	domainID int64
+	accepted *events.Accepted // nil for a wake-up
+	beat     *keepAlive
+}
+
+func (d delivery) event() *events.EventRef {
+	if d.accepted == nil {
+		return nil
+	}
+	return &d.accepted.Event
+}
+
+// readAccepted reads a terms-accepted event. What nobody can act on is recorded as
+// rejected, with its original, then terminated; false: there is nothing more to do.
+func (w *Worker) readAccepted(ctx context.Context, msg jetstream.Msg, created time.Time) (delivery, bool) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		w.log.Error("message without JetStream metadata left alone", zap.String("subject", msg.Subject()), zap.Error(err))
+		return delivery{}, false
+	}
+	m := events.Message{
+		Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data(),
+		Stream: meta.Stream, StreamCreated: created, Sequence: meta.Sequence.Stream, StoredAt: meta.Timestamp,
+	}
+	accepted, err := w.Decoder.Decode(m)
+	var why *events.Undecodable
+	switch {
+	case errors.Is(err, events.ErrOtherType):
+		w.log.Debug("event of another type passed over", zap.Uint64("sequence", m.Sequence))
+		w.ack(msg)
+		return delivery{}, false
+	case errors.As(err, &why):
+		w.reject(ctx, msg, m, why)
+		return delivery{}, false
+	case err != nil:
+		w.log.Error("message left alone", zap.Uint64("sequence", m.Sequence), zap.Error(err))
+		w.nak(msg, requeueAfter)
+		return delivery{}, false
+	}
+	if accepted.ReferenceDropped {
+		w.log.Warn("reference dropped: not a string of at most 200 bytes", zap.Int64("domain_id", accepted.DomainID))
+	}
+	return delivery{msg: msg, tries: meta.NumDelivered, domainID: accepted.DomainID, accepted: &accepted}, true
+}
+
+func (w *Worker) reject(ctx context.Context, msg jetstream.Msg, m events.Message, why *events.Undecodable) {
+	if err := w.Ledger.Reject(ctx, m, why); err != nil {
+		w.log.Warn("rejection not recorded, the message comes again", zap.Uint64("sequence", m.Sequence), zap.Error(err))
+		w.nak(msg, requeueAfter)
+		return
+	}
+	w.log.Warn("announcement rejected", zap.Uint64("sequence", m.Sequence), zap.String("reason", why.Reason), zap.String("detail", why.Detail))
+	if err := msg.TermWithReason(why.Reason); err != nil {
+		w.log.Debug("termination not sent, the message comes again", zap.Error(err))
+	}
+}
+
+// readWakeUp reads a fired timer.
+func (w *Worker) readWakeUp(_ context.Context, msg jetstream.Msg, _ time.Time) (delivery, bool) {
+	meta, err := msg.Metadata()
+	domainID, ok := events.DomainOfSubject(msg.Subject())
+	if err != nil || !ok {
+		w.log.Error("wake-up for no domain dropped", zap.String("subject", msg.Subject()))
+		w.ack(msg)
+		return delivery{}, false
+	}
+	return delivery{msg: msg, tries: meta.NumDelivered, domainID: domainID}, true
+}
+
+// strangers remembers records that this binary leaves untouched.
+type strangers struct {
+	mu   sync.Mutex
+	errs map[string]time.Time
+}
+
+const (
+	maxStrangers   = 20
+	strangerMemory = 10 * time.Minute
+)
+
+func (s *strangers) add(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.errs == nil {
+		s.errs = map[string]time.Time{}
+	}
+	if _, known := s.errs[err.Error()]; known || len(s.errs) < maxStrangers {
+		s.errs[err.Error()] = time.Now()
+	}
+}
+
+// list names those met lately.
+func (s *strangers) list() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for name, at := range s.errs {
+		if time.Since(at) > strangerMemory {
+			delete(s.errs, name)
+			continue
+		}
+		names = append(names, name)
+	}
+	return names
+}

@@ -1,0 +1,201 @@
+// Package consumer joins the parts: a delivery becomes a step, a step becomes a record,
+// and only then is the delivery acknowledged. It takes terms-accepted events and fired
+// wake-ups, one for each free slot, and leaves what they mean to package activation,
+// what is known to package ledger, and the requests to package partnerapi.
+package consumer
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"activation-worker/internal/activation"
+	"activation-worker/internal/events"
+	"activation-worker/internal/ledger"
+	"activation-worker/internal/partnerapi"
+	"activation-worker/internal/quota"
+)
+
+// Partner is what the worker asks of the partner.
+type Partner interface {
+	EnsureToken(ctx context.Context) error
+	Activate(ctx context.Context, domainID int64, call partnerapi.Call) (partnerapi.Customer, error)
+	Customer(ctx context.Context, domainID int64, call partnerapi.Call) (partnerapi.Customer, error)
+	CanList(ctx context.Context, call partnerapi.Call) error
+}
+
+// Options of a [Worker]. All are required but Now, Jitter and PartnerTextInLog.
+type Options struct {
+	JetStream jetstream.JetStream
+	Ledger    *ledger.Ledger
+	Partner   Partner // nil: no credentials, nothing is taken
+	Pacer     *quota.Pacer
+	Decoder   events.Decoder
+	Policy    activation.Policy
+	Log       *zap.Logger
+
+	ID           string // named in records
+	Streams      events.Streams
+	IntakeStream string
+
+	Concurrency   int           // simultaneous requests to the partner
+	Timeout       time.Duration // of one request
+	Lease         time.Duration // of a claim
+	AckWait       time.Duration // of both consumers
+	SweepInterval time.Duration
+
+	// Ensure makes sure that streams and consumers are there, and says which is not.
+	Ensure func(context.Context) error
+
+	KeepPartnerText  bool // in records
+	PartnerTextInLog bool
+
+	Now    func() time.Time
+	Jitter func() float64 // in [0, 1)
+}
+
+// Worker takes deliveries until it is stopped. Make one with [New].
+type Worker struct {
+	Options
+	log     *zap.Logger
+	gate    *gate
+	strange strangers
+
+	held atomic.Int64 // deliveries in hand
+
+	stopped chan struct{} // closed when nothing new may begin
+
+	mu       sync.Mutex
+	missing  error      // why the streams or consumers are not there, nil when they are
+	ensuring sync.Mutex // held while they are made
+}
+
+// New returns a worker that has not begun.
+func New(o Options) *Worker {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Jitter == nil {
+		o.Jitter = rand.Float64
+	}
+	w := &Worker{Options: o, log: o.Log.Named("worker"), stopped: make(chan struct{})}
+	w.gate = newGate(w)
+	return w
+}
+
+// stopGrace is what a worker that stops takes beyond the requests on their way, to record what they say.
+const stopGrace = 7 * time.Second
+
+// leaseMargin is how long before the end of its lease a request must have ended.
+const leaseMargin = 5 * time.Second
+
+// Run takes deliveries until ctx ends. Then it takes nothing new and starts no further
+// request, lets those on their way end, records what they say, and returns within
+// Timeout and a few seconds. It is called once.
+func (w *Worker) Run(ctx context.Context) error {
+	working, abort := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer abort(nil)
+	stop := context.AfterFunc(ctx, func() {
+		close(w.stopped)
+		timer := time.NewTimer(w.Timeout + stopGrace)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			abort(errStopping)
+		case <-working.Done():
+		}
+	})
+	defer stop()
+
+	var tasks sync.WaitGroup
+	tasks.Go(func() { w.gate.run(ctx) })
+	tasks.Go(func() { w.sweep(ctx) })
+	for _, l := range []lane{
+		{name: "intake", stream: w.IntakeStream, consumer: events.ConsumerActivator, read: w.readAccepted},
+		{name: "due", stream: w.Streams.Work, consumer: events.ConsumerDue, read: w.readWakeUp},
+	} {
+		for range w.slots() {
+			tasks.Go(func() { w.serve(ctx, working, l) })
+		}
+	}
+	tasks.Wait()
+	return nil
+}
+
+// slots is how many deliveries of a lane are handled at once: more than requests, so that
+// one can be recorded while another is on its way.
+func (w *Worker) slots() int { return max(4, 2*w.Concurrency) }
+
+func (w *Worker) now() time.Time { return w.Now().Round(0) }
+
+// HeldElsewhere counts the deliveries that other workers hold.
+func (w *Worker) HeldElsewhere(ctx context.Context) (int64, error) {
+	total := -w.held.Load()
+	for _, c := range []struct{ stream, consumer string }{
+		{w.IntakeStream, events.ConsumerActivator}, {w.Streams.Work, events.ConsumerDue},
+	} {
+		cons, err := w.JetStream.Consumer(ctx, c.stream, c.consumer)
+		if err != nil {
+			return 0, err
+		}
+		total += int64(cons.CachedInfo().NumAckPending)
+	}
+	return max(0, total), nil
+}
+
+// sweep re-arms lost timers now and then.
+func (w *Worker) sweep(ctx context.Context) {
+	for {
+		if !w.wait(ctx, w.SweepInterval/2+time.Duration(w.Jitter()*float64(w.SweepInterval))) {
+			return
+		}
+		armed, err := w.Ledger.Sweep(ctx, w.ID, w.strange.add)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			w.log.Warn("sweep failed, tried again later", zap.Error(err))
+		case armed > 0:
+			w.log.Info("sweep armed lost timers", zap.Int("armed", armed))
+		}
+	}
+}
+
+// untilStop is ctx, and ends too when the worker is told to stop: nothing new begins then.
+func (w *Worker) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-w.stopped:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+func (w *Worker) stopping() bool {
+	select {
+	case <-w.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+// wait pauses and reports whether ctx is still alive.
+func (w *Worker) wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,93 @@
+package events
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// ContentType of every outgoing event.
+const ContentType = "application/cloudevents+json"
+
+// schemaVersion ends the data schema of every event that this binary writes and understands.
+const schemaVersion = "/v1"
+
+// envelope is a CloudEvent 1.0 in structured JSON. The CloudEvents SDK reads what
+// others send; our own events are written here, because the SDK escapes HTML and
+// re-encodes data, and the partner's object is passed on as received.
+type envelope struct {
+	SpecVersion     string          `json:"specversion"`
+	ID              string          `json:"id"`
+	Source          string          `json:"source"`
+	Type            Type            `json:"type"`
+	Subject         string          `json:"subject"`
+	Time            time.Time       `json:"time"`
+	DataSchema      string          `json:"dataschema"`
+	DataContentType string          `json:"datacontenttype"`
+	TraceParent     string          `json:"traceparent,omitempty"`
+	TraceState      string          `json:"tracestate,omitempty"`
+	Data            json.RawMessage `json:"data"`
+}
+
+func encodeEnvelope(e envelope) ([]byte, error) {
+	e.SpecVersion = "1.0"
+	e.Time = e.Time.UTC()
+	e.DataSchema = "urn:activation-worker:" + string(e.Type) + schemaVersion
+	e.DataContentType = "application/json"
+	msg, err := marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("encode event %s: %w", e.ID, err)
+	}
+	return msg, nil
+}
+
+// marshal is json.Marshal without HTML escaping.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimRight(b.Bytes(), "\n"), nil
+}
+
+// Summary is what a reader of any outgoing event sees first.
+type Summary struct {
+	ID, Source string
+	Type       Type
+	Subject    string
+	Time       time.Time
+	Data       json.RawMessage
+}
+
+// DecodeSummary reads the attributes of one of our events and leaves its data as it is.
+func DecodeSummary(msg []byte) (Summary, error) {
+	var e envelope
+	if err := json.Unmarshal(msg, &e); err != nil {
+		return Summary{}, fmt.Errorf("decode event: %w", err)
+	}
+	return Summary{ID: e.ID, Source: e.Source, Type: e.Type, Subject: e.Subject, Time: e.Time, Data: e.Data}, nil
+}
+
+// validTraceParent keeps a broken header from travelling on, see W3C Trace Context §3.2.
+func validTraceParent(s string) bool {
+	if len(s) != 55 || strings.ToLower(s) != s {
+		return false
+	}
+	for i, c := range []byte(s) {
+		switch i {
+		case 2, 35, 52:
+			if c != '-' {
+				return false
+			}
+		default:
+			if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+				return false
+			}
+		}
+	}
+	return true
+}

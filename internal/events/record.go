@@ -1,0 +1,159 @@
+package events
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// EventRef names a terms-accepted event as the intake stream stored it.
+type EventRef struct {
+	ID            string    `json:"id"` // CloudEvents source and id, else made of the other fields
+	Stream        string    `json:"stream"`
+	StreamCreated time.Time `json:"streamCreated"`
+	Sequence      uint64    `json:"sequence"`
+	StoredAt      time.Time `json:"storedAt"`
+}
+
+// NewerThan reports whether e is new to a record that acted on old: another id, stored later.
+func (e EventRef) NewerThan(old EventRef) bool {
+	return e.ID != old.ID && e.StoredAt.After(old.StoredAt)
+}
+
+// Trigger is what made the attempt of a record happen.
+type Trigger struct {
+	Kind TriggerKind `json:"kind"`
+	ID   string      `json:"id"` // of the event, or of the record that was woken
+}
+
+// Seen counts a reason within one round.
+type Seen struct {
+	First time.Time `json:"first"`
+	Tries int       `json:"tries"`
+}
+
+// Settling is how far an unclear outcome has been asked about.
+type Settling struct {
+	Since time.Time `json:"since"` // of the unclear answer, or of the last spaced look-up that said no
+	Noes  int       `json:"noes"`  // spaced look-ups that have said no
+}
+
+// Cause is the answer that led to a reason, free of secrets and personal data.
+type Cause struct {
+	Operation      string `json:"operation,omitempty"`
+	HTTPStatus     int    `json:"httpStatus,omitempty"`
+	Code           string `json:"code,omitempty"`
+	Description    string `json:"description,omitempty"` // our own sentence
+	PartnerText    string `json:"partnerText,omitempty"` // the partner's, masked and cut
+	RequestID      string `json:"requestId,omitempty"`
+	UnknownOutcome bool   `json:"unknownOutcome,omitempty"`
+}
+
+// Record is the whole state of one customer: the newest message of its family.
+// Fields that a state does not have are zero and not written.
+type Record struct {
+	State    State     `json:"-"` // from the subject
+	Sequence uint64    `json:"-"` // in the ledger; 0 for a record not stored yet
+	ID       string    `json:"-"` // of the CloudEvent
+	Time     time.Time `json:"-"` // of the CloudEvent
+
+	TraceParent string `json:"-"` // W3C trace context of the newest event acted on
+	TraceState  string `json:"-"`
+
+	DomainID  int64  `json:"domainId"`
+	Domain    string `json:"domain,omitempty"`
+	Reference string `json:"reference,omitempty"` // the pipeline's own, opaque
+
+	Round   int      `json:"round"`   // 1 for the first
+	Attempt int      `json:"attempt"` // in this round
+	Event   EventRef `json:"event"`   // newest terms-accepted event acted on
+	Trigger Trigger  `json:"trigger"`
+
+	AcceptedAt     time.Time       `json:"acceptedAt,omitzero"`
+	FirstAttemptAt time.Time       `json:"firstAttemptAt,omitzero"` // of this round, which began then
+	LastCallAt     time.Time       `json:"lastCallAt,omitzero"`     // start of the last activate request
+	NotBefore      time.Time       `json:"notBefore,omitzero"`      // a retry time that the partner gave
+	Seen           map[Reason]Seen `json:"seen,omitempty"`
+	Waived         int64           `json:"waived,omitempty"` // seconds added to GiveUpAt
+	Calls          int             `json:"calls"`            // activate requests sent or presumed sent, in all rounds
+	GiveUpAt       time.Time       `json:"giveUpAt,omitzero"`
+	Unsettled      bool            `json:"unsettled"` // while true no activate is sent
+	Settling       *Settling       `json:"settling,omitempty"`
+
+	Worker         string    `json:"worker,omitempty"`        // started
+	LeaseExpiresAt time.Time `json:"leaseExpiresAt,omitzero"` // started
+
+	Reason        Reason    `json:"reason,omitempty"`       // deferred, failed
+	Cause         *Cause    `json:"cause,omitempty"`        // deferred, failed
+	NextAttemptAt time.Time `json:"nextAttemptAt,omitzero"` // deferred
+
+	Via             Via             `json:"via,omitempty"`        // activated
+	ActivatedAt     time.Time       `json:"activatedAt,omitzero"` // activated: when the worker learned of it
+	Customer        json.RawMessage `json:"customer,omitempty"`   // activated: the partner's object as received, or null
+	CustomerAltered bool            `json:"customerAltered,omitempty"`
+	CustomerOmitted int             `json:"customerOmitted,omitempty"` // bytes of an object that was not kept
+}
+
+// ErrForeignRecord marks a record that this binary must leave untouched: a higher
+// major version, or a state or reason that it does not know.
+var ErrForeignRecord = errors.New("record of a newer worker")
+
+// RecordID is the deterministic id of the state record written with that expectation.
+func RecordID(domainID int64, expected uint64, s State) string {
+	return strconv.FormatInt(domainID, 10) + "-" + strconv.FormatUint(expected, 10) + "-" + string(s)
+}
+
+// EncodeRecord writes r as a CloudEvent. expected is the family's last sequence that the write will expect.
+func EncodeRecord(r *Record, source string, expected uint64, now time.Time) ([]byte, error) {
+	data, err := marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s of domain %d: %w", r.State, r.DomainID, err)
+	}
+	return encodeEnvelope(envelope{
+		ID:          RecordID(r.DomainID, expected, r.State),
+		Source:      source,
+		Type:        TypeOf(r.State),
+		Subject:     strconv.FormatInt(r.DomainID, 10),
+		Time:        now,
+		TraceParent: r.TraceParent,
+		TraceState:  r.TraceState,
+		Data:        data,
+	})
+}
+
+// DecodeRecord reads a state record of the ledger. The error wraps [ErrForeignRecord]
+// where the record is to be left alone, whatever else is wrong with it.
+func DecodeRecord(subject string, sequence uint64, msg []byte) (*Record, error) {
+	tokens := strings.Split(subject, ".")
+	if len(tokens) != 4 {
+		return nil, fmt.Errorf("%w: %q is no customer subject", ErrForeignRecord, subject)
+	}
+	state := State(tokens[3])
+	domainID, ok := ParseDomainID(tokens[2])
+	if !ok || !knownState(state) {
+		return nil, fmt.Errorf("%w: subject %q", ErrForeignRecord, subject)
+	}
+	var e envelope
+	if err := json.Unmarshal(msg, &e); err != nil {
+		return nil, fmt.Errorf("%w: %s at sequence %d is no CloudEvent: %w", ErrForeignRecord, subject, sequence, err)
+	}
+	if !strings.HasSuffix(e.DataSchema, schemaVersion) {
+		return nil, fmt.Errorf("%w: %s at sequence %d has data schema %q", ErrForeignRecord, subject, sequence, e.DataSchema)
+	}
+	var r Record
+	if err := json.Unmarshal(e.Data, &r); err != nil {
+		return nil, fmt.Errorf("%w: %s at sequence %d: %w", ErrForeignRecord, subject, sequence, err)
+	}
+	if r.DomainID != domainID {
+		return nil, fmt.Errorf("%w: %s at sequence %d names domain %d", ErrForeignRecord, subject, sequence, r.DomainID)
+	}
+	if r.Reason != "" && !knownReason(r.Reason) {
+		return nil, fmt.Errorf("%w: %s at sequence %d has reason %q", ErrForeignRecord, subject, sequence, r.Reason)
+	}
+	r.State, r.Sequence, r.ID, r.Time = state, sequence, e.ID, e.Time
+	r.TraceParent, r.TraceState = e.TraceParent, e.TraceState
+	return &r, nil
+}

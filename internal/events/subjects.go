@@ -1,0 +1,95 @@
+package events
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Default stream names, see [Streams].
+const (
+	DefaultStream        = "ACTIVATION"
+	DefaultIntakeStream  = "SIGNUP"
+	DefaultIntakeSubject = "signup.terms.accepted"
+)
+
+// Subject patterns of the product's own streams.
+const (
+	SubjectCustomers = "activation.customer.*.*"
+	SubjectReplays   = "activation.replay.*"
+	SubjectIntake    = "activation.intake.*"
+	SubjectRejected  = "activation.rejected.*"
+	SubjectTimers    = "activation.timer.*"
+	SubjectDue       = "activation.due.*"
+	SubjectRedo      = "activation.redo.*"
+	SubjectRequests  = "activation.request.*.*.*"
+
+	SubjectIntakePaused  = "activation.intake.paused"
+	SubjectIntakeResumed = "activation.intake.resumed"
+)
+
+// Durable consumers of the worker.
+const (
+	ConsumerActivator = "activator" // on the intake stream
+	ConsumerDue       = "due"       // on the work stream
+)
+
+// HeaderWriteToken names the header that tells whose compare-and-set was stored.
+const HeaderWriteToken = "Activation-Write-Token"
+
+// Streams are the names of the product's own streams: the ledger's name, alone or with a suffix.
+type Streams struct {
+	Ledger   string // state records and the public event stream
+	Rejected string // intake messages nobody can act on
+	Work     string // timers, wake-ups and operators' requests
+}
+
+// StreamsOf returns the stream names that belong to a ledger's name.
+func StreamsOf(ledger string) Streams {
+	return Streams{Ledger: ledger, Rejected: ledger + "_REJECTED", Work: ledger + "_WORK"}
+}
+
+// CustomerFamily is the one filter string of a customer's records, for compare-and-set and reading.
+func CustomerFamily(domainID int64) string {
+	return "activation.customer." + strconv.FormatInt(domainID, 10) + ".*"
+}
+
+// CustomerSubject is the subject of a customer's record in a state.
+func CustomerSubject(domainID int64, s State) string {
+	return "activation.customer." + strconv.FormatInt(domainID, 10) + "." + string(s)
+}
+
+// TimerSubject holds a customer's one pending wake-up.
+func TimerSubject(domainID int64) string {
+	return "activation.timer." + strconv.FormatInt(domainID, 10)
+}
+
+// DueSubject is where a fired wake-up arrives.
+func DueSubject(domainID int64) string {
+	return "activation.due." + strconv.FormatInt(domainID, 10)
+}
+
+// RejectedSubject is the subject of the rejection of the intake message with that stream sequence.
+func RejectedSubject(sequence uint64) string {
+	return "activation.rejected." + strconv.FormatUint(sequence, 10)
+}
+
+// DomainOfSubject reads the domain id, the third token, of a customer, timer or due subject.
+func DomainOfSubject(subject string) (int64, bool) {
+	tokens := strings.Split(subject, ".")
+	if len(tokens) < 3 || tokens[0] != "activation" {
+		return 0, false
+	}
+	return ParseDomainID(tokens[2])
+}
+
+// ParseDomainID reads a LINE WORKS domain id in decimal, 1 … 2^63-1, without sign or leading zeros.
+func ParseDomainID(s string) (int64, bool) {
+	if s == "" || s[0] < '1' || s[0] > '9' {
+		return 0, false
+	}
+	id, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0, false
+	}
+	return id, true
+}

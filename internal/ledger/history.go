@@ -1,0 +1,120 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"activation-worker/internal/events"
+)
+
+// Entry is one message of a stream, as a reader meets it.
+type Entry struct {
+	Subject  string
+	Sequence uint64
+	Header   map[string][]string
+	Data     []byte
+}
+
+// History is what the ledger has kept of a customer, oldest first: at most the newest 16 records in each state.
+func (l *Ledger) History(ctx context.Context, domainID int64) ([]Entry, error) {
+	var entries []Entry
+	err := l.each(ctx, l.streams.Ledger, jetstream.OrderedConsumerConfig{FilterSubjects: []string{events.CustomerFamily(domainID)}}, func(e Entry) bool {
+		entries = append(entries, e)
+		return true
+	})
+	return entries, err
+}
+
+// FindDomain lists the ids of the customers with a domain name, whatever its case. It reads
+// the newest record in each state of every customer, as a stream.
+func (l *Ledger) FindDomain(ctx context.Context, domain string) ([]int64, error) {
+	var ids []int64
+	seen := map[int64]bool{}
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{events.SubjectCustomers}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}
+	err := l.each(ctx, l.streams.Ledger, cfg, func(e Entry) bool {
+		if r, err := events.DecodeRecord(e.Subject, e.Sequence, e.Data); err == nil && strings.EqualFold(r.Domain, domain) && !seen[r.DomainID] {
+			seen[r.DomainID] = true
+			ids = append(ids, r.DomainID)
+		}
+		return true
+	})
+	return ids, err
+}
+
+// FindRejected lists the rejections whose original names a domain id in its data, newest last.
+func (l *Ledger) FindRejected(ctx context.Context, names func(events.Rejection) bool) ([]Entry, error) {
+	var entries []Entry
+	err := l.each(ctx, l.streams.Rejected, jetstream.OrderedConsumerConfig{}, func(e Entry) bool {
+		if r, err := events.DecodeRejection(e.Data); err == nil && names(r) {
+			entries = append(entries, e)
+		}
+		return true
+	})
+	return entries, err
+}
+
+// LastIntake is the newest event that says whether workers take work; nil for none.
+func (l *Ledger) LastIntake(ctx context.Context) (*Entry, error) {
+	m, err := l.last(ctx, l.streams.Ledger, events.SubjectIntake)
+	if err != nil || m == nil {
+		return nil, err
+	}
+	return &Entry{Subject: m.Subject, Sequence: m.Sequence, Data: m.Data}, nil
+}
+
+// each reads what a stream holds now, in order, until fn returns false.
+func (l *Ledger) each(ctx context.Context, stream string, cfg jetstream.OrderedConsumerConfig, fn func(Entry) bool) error {
+	cons, err := l.js.OrderedConsumer(ctx, stream, cfg)
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	info, err := cons.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	left := info.NumPending
+	if left == 0 {
+		return nil
+	}
+	messages, err := cons.Messages(jetstream.PullMaxMessages(500))
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	defer messages.Stop()
+	for ; left > 0; left-- {
+		msg, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return fmt.Errorf("read stream %s: %w", stream, err)
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return fmt.Errorf("read stream %s: %w", stream, err)
+		}
+		if !fn(Entry{Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Header: msg.Headers(), Data: msg.Data()}) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// FindIntake looks through a stream's messages on a subject, from a sequence on, at most so many, for the
+// first that fits. complete tells whether all were looked at.
+func (l *Ledger) FindIntake(ctx context.Context, stream, subject string, from uint64, most int, fits func(events.Message) bool) (sequence uint64, complete bool, err error) {
+	complete = true
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from}
+	err = l.each(ctx, stream, cfg, func(e Entry) bool {
+		if most--; most < 0 {
+			complete = false
+			return false
+		}
+		if fits(events.Message{Subject: e.Subject, Header: e.Header, Data: e.Data, Stream: stream, Sequence: e.Sequence}) {
+			sequence = e.Sequence
+			return false
+		}
+		return true
+	})
+	return sequence, complete, err
+}

@@ -1,0 +1,128 @@
+// Package ledger keeps a customer's record on JetStream: it reads, claims, records,
+// schedules and announces. The ledger is the public event stream itself; a customer's
+// state is the newest message of its family, and every state is written by
+// compare-and-set on that family. Which record to write is decided elsewhere.
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"activation-worker/internal/events"
+)
+
+// Options of a [Ledger]. All are required but Now and Elsewhere.
+type Options struct {
+	Conn      *nats.Conn
+	JetStream jetstream.JetStream
+	Streams   events.Streams
+	Source    string // CloudEvents source of what is written
+	Now       func() time.Time
+	Log       *zap.Logger
+	// Elsewhere counts the deliveries that other workers hold, each of which may be an
+	// attempt that needs room for its outcome. Nil: none.
+	Elsewhere func(context.Context) (int64, error)
+}
+
+// Ledger is safe for concurrent use.
+type Ledger struct {
+	conn    *nats.Conn
+	js      jetstream.JetStream
+	api     string // JetStream API prefix, with the final dot
+	streams events.Streams
+	source  string
+	now     func() time.Time
+	log     *zap.Logger
+	room    room
+
+	elsewhere func(context.Context) (int64, error)
+
+	mu   sync.Mutex
+	full bool // the last outcome was refused for lack of room
+}
+
+// ErrConflict is returned where another record was written in the family meanwhile.
+var ErrConflict = errors.New("another record was written first")
+
+// ErrFull is returned where the ledger has no room, or none to spare.
+var ErrFull = errors.New("the ledger's stream is full: raise WORKER_STREAM_MAX_BYTES and run worker setup")
+
+// New returns a ledger on streams that exist.
+func New(o Options) *Ledger {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	opts := o.JetStream.Options()
+	api := opts.APIPrefix
+	switch {
+	case opts.Domain != "":
+		api = "$JS." + opts.Domain + ".API."
+	case api == "":
+		api = "$JS.API."
+	case api[len(api)-1] != '.':
+		api += "."
+	}
+	return &Ledger{
+		conn: o.Conn, js: o.JetStream, api: api, streams: o.Streams, source: o.Source, now: o.Now,
+		log: o.Log.Named("ledger"), elsewhere: o.Elsewhere,
+	}
+}
+
+// requestTimeout bounds one request to the server; what takes longer is asked again.
+const requestTimeout = 3 * time.Second
+
+// stored is a message as the stream's leader has it.
+type stored struct {
+	Subject  string    `json:"subject"`
+	Sequence uint64    `json:"seq"`
+	Header   []byte    `json:"hdrs"`
+	Data     []byte    `json:"data"`
+	Time     time.Time `json:"time"`
+}
+
+// last reads the newest message that matches a filter from the stream's leader; nil for
+// none. A direct get, which nats.go would choose, may answer from a follower that lags.
+func (l *Ledger) last(ctx context.Context, stream, filter string) (*stored, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	body, err := json.Marshal(map[string]string{"last_by_subj": filter})
+	if err != nil {
+		return nil, err
+	}
+	answer, err := l.conn.RequestWithContext(ctx, l.api+"STREAM.MSG.GET."+stream, body)
+	if err != nil {
+		return nil, fmt.Errorf("read %s of stream %s: %w", filter, stream, err)
+	}
+	var got struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message *stored             `json:"message"`
+	}
+	if err := json.Unmarshal(answer.Data, &got); err != nil {
+		return nil, fmt.Errorf("read %s of stream %s: %w", filter, stream, err)
+	}
+	if got.Error != nil {
+		if got.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("read %s of stream %s: %w", filter, stream, got.Error)
+	}
+	return got.Message, nil
+}
+
+// Load reads a customer's record from the stream's leader; nil for none. The error wraps
+// [events.ErrForeignRecord] where the record is to be left alone.
+func (l *Ledger) Load(ctx context.Context, domainID int64) (*events.Record, error) {
+	m, err := l.last(ctx, l.streams.Ledger, events.CustomerFamily(domainID))
+	if err != nil || m == nil {
+		return nil, err
+	}
+	return events.DecodeRecord(m.Subject, m.Sequence, m.Data)
+}

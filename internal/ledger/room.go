@@ -1,0 +1,104 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// room keeps enough of a bounded ledger free for the outcomes of what is running: a claim
+// that is stored and an outcome that is refused would lose what the partner said.
+type room struct {
+	mu      sync.Mutex
+	running int64 // attempts of this process between claim and outcome
+	free    int64 // bytes, when last looked; claims since are subtracted
+	looked  time.Time
+	tight   bool
+}
+
+const (
+	// recordSize is more than a record takes without the partner's object.
+	recordSize = 16 << 10
+	// roomFresh is how long a look at the stream is believed while there is plenty.
+	roomFresh = 2 * time.Second
+	// plenty is how many outcomes' room make looking at every claim needless.
+	plenty = 256
+)
+
+// MaxObject is the longest response object, in bytes, that an activated record carries over a connection.
+func MaxObject(nc *nats.Conn) int { return min(512<<10, int(nc.MaxPayload())/2) }
+
+// outcome is what one attempt may need: its own started record and an outcome with the longest object.
+func (l *Ledger) outcome() int64 { return int64(MaxObject(l.conn)) + 2*recordSize }
+
+// reserve holds room for one attempt, or returns [ErrFull].
+func (l *Ledger) reserve(ctx context.Context) error {
+	r := &l.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	need := l.outcome()
+	if r.free < (r.running+plenty)*need || l.now().Sub(r.looked) > roomFresh {
+		free, err := l.freeBytes(ctx)
+		if err != nil {
+			return err
+		}
+		r.free, r.looked = free, l.now()
+	}
+	// What other workers run is at most what they hold; that is asked about only when it matters.
+	others := int64(0)
+	if l.elsewhere != nil && r.free < (r.running+plenty)*need {
+		var err error
+		if others, err = l.elsewhere(ctx); err != nil {
+			return err
+		}
+	}
+	r.tight = r.free < (r.running+others+1)*need
+	if r.tight {
+		return fmt.Errorf("%d bytes are free and %d are needed for the outcomes of what is running: %w", r.free, (r.running+others+1)*need, ErrFull)
+	}
+	r.running++
+	r.free -= recordSize
+	return nil
+}
+
+// Release gives an attempt's room back.
+func (l *Ledger) Release() {
+	l.room.mu.Lock()
+	defer l.room.mu.Unlock()
+	l.room.running--
+}
+
+// Full reports whether the last claim or outcome found no room.
+func (l *Ledger) Full() bool {
+	l.room.mu.Lock()
+	tight := l.room.tight
+	l.room.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return tight || l.full
+}
+
+func (l *Ledger) setFull(full bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.full = full
+}
+
+const unlimited = int64(1) << 62
+
+func (l *Ledger) freeBytes(ctx context.Context) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	s, err := l.js.Stream(ctx, l.streams.Ledger)
+	if err != nil {
+		return 0, fmt.Errorf("see how full stream %s is: %w", l.streams.Ledger, err)
+	}
+	info := s.CachedInfo()
+	if info.Config.MaxBytes <= 0 {
+		return unlimited, nil
+	}
+	return info.Config.MaxBytes - int64(info.State.Bytes), nil
+}

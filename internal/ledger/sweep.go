@@ -1,0 +1,126 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"activation-worker/internal/events"
+)
+
+// sweepConsumer reads the ledger during a sweep. As a consumer of that name can exist
+// only once with one configuration, it is at the same time what lets one replica sweep.
+const sweepConsumer = "sweep"
+
+const (
+	sweepBatch = 256
+	// sweepIdle is how long a sweep may rest before the server forgets it, so that a dead sweeper frees the place.
+	sweepIdle = 30 * time.Second
+	// sweepGrace is how late a record is before it is looked at: its wake-up may be on its way.
+	sweepGrace = 2 * time.Second
+)
+
+// Sweep finds what should have been woken and has neither timer nor wake-up nor a live
+// lease, and arms a timer for it. One replica sweeps at a time; where another is at it,
+// Sweep returns at once. foreign is called for each record that is to be left alone.
+func (l *Ledger) Sweep(ctx context.Context, worker string, foreign func(error)) (armed int, err error) {
+	cons, err := l.js.CreateConsumer(ctx, l.streams.Ledger, jetstream.ConsumerConfig{
+		Name:              sweepConsumer,
+		Description:       "recovery sweep of one worker",
+		Metadata:          map[string]string{"worker": worker},
+		FilterSubjects:    []string{"activation.customer.*." + string(events.Started), "activation.customer.*." + string(events.Deferred)},
+		DeliverPolicy:     jetstream.DeliverLastPerSubjectPolicy,
+		AckPolicy:         jetstream.AckNonePolicy,
+		InactiveThreshold: sweepIdle,
+		MemoryStorage:     true,
+		Replicas:          1,
+	})
+	if errors.Is(err, jetstream.ErrConsumerExists) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("sweep stream %s: %w", l.streams.Ledger, err)
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+		defer cancel()
+		if err := l.js.DeleteConsumer(ctx, l.streams.Ledger, sweepConsumer); err != nil {
+			l.log.Debug("sweep consumer not deleted", zap.Error(err))
+		}
+	}()
+	for left := cons.CachedInfo().NumPending; left > 0; {
+		batch, err := cons.FetchNoWait(sweepBatch)
+		if err != nil {
+			return armed, fmt.Errorf("sweep stream %s: %w", l.streams.Ledger, err)
+		}
+		got := uint64(0)
+		for msg := range batch.Messages() {
+			got++
+			again, err := l.rearm(ctx, msg, foreign)
+			if err != nil {
+				return armed, err
+			}
+			if again {
+				armed++
+			}
+		}
+		if err := batch.Error(); err != nil {
+			return armed, fmt.Errorf("sweep stream %s: %w", l.streams.Ledger, err)
+		}
+		if got == 0 || ctx.Err() != nil {
+			break
+		}
+		left -= min(left, got)
+	}
+	return armed, ctx.Err()
+}
+
+// rearm arms a timer for one overdue record, if it is still the newest and nothing will wake it.
+func (l *Ledger) rearm(ctx context.Context, msg jetstream.Msg, foreign func(error)) (bool, error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return false, fmt.Errorf("sweep stream %s: %w", l.streams.Ledger, err)
+	}
+	r, err := events.DecodeRecord(msg.Subject(), meta.Sequence.Stream, msg.Data())
+	if err != nil {
+		foreign(err)
+		return false, nil
+	}
+	if due, ok := DueAt(r); !ok || l.now().Sub(due) < sweepGrace {
+		return false, nil
+	}
+	for _, q := range []struct {
+		stream, filter string
+		quiet          func(*stored) bool
+	}{
+		{l.streams.Ledger, events.CustomerFamily(r.DomainID), func(m *stored) bool { return sequenceOf(m) == r.Sequence }},
+		{l.streams.Work, events.TimerSubject(r.DomainID), func(m *stored) bool { return m == nil }},
+		{l.streams.Work, events.DueSubject(r.DomainID), func(m *stored) bool { return m == nil }},
+	} {
+		m, err := l.last(ctx, q.stream, q.filter)
+		if err != nil {
+			return false, err
+		}
+		if !q.quiet(m) {
+			return false, nil
+		}
+	}
+	l.log.Info("timer was lost, armed again", zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)))
+	return true, l.Arm(ctx, r.DomainID, l.now())
+}
+
+// DueAt is when a record must be looked at again: a deferred one at its next attempt, a
+// started one at the end of its lease. Final ones never.
+func DueAt(r *events.Record) (time.Time, bool) {
+	switch r.State {
+	case events.Deferred:
+		return r.NextAttemptAt, true
+	case events.Started:
+		return r.LeaseExpiresAt, true
+	}
+	return time.Time{}, false
+}

@@ -1,0 +1,196 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+	"go.uber.org/zap"
+
+	"activation-worker/internal/events"
+)
+
+// Claim writes a started record where the family's last sequence is expected (0 for
+// nothing yet), if the ledger can also take the outcome. On [ErrConflict] the record now
+// there is returned. On success the attempt holds room until [Ledger.Release].
+func (l *Ledger) Claim(ctx context.Context, r *events.Record, expected uint64) (current *events.Record, err error) {
+	if err := l.reserve(ctx); err != nil {
+		return nil, err
+	}
+	current, err = l.write(ctx, r, expected)
+	if err != nil {
+		l.Release()
+	}
+	return current, err
+}
+
+// Record writes a claim's outcome, and writes it again until it is stored or refused: the
+// write is retried, never the call. On [ErrConflict] the record now there is returned.
+func (l *Ledger) Record(ctx context.Context, r *events.Record, expected uint64) (current *events.Record, err error) {
+	retry := writeBackoff()
+	for {
+		current, err = l.write(ctx, r, expected)
+		l.setFull(errors.Is(err, ErrFull))
+		if !errors.Is(err, ErrFull) {
+			return current, err
+		}
+		l.log.Warn("ledger full, outcome waits", zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)))
+		if !pause(ctx, retry.NextBackOff()) {
+			return nil, err
+		}
+	}
+}
+
+// write stores r by compare-and-set and returns it with its sequence. An unclear publish
+// is settled by sending the identical message again until it is acked or refused, and
+// then by the token of the record that is there: reading "absent" settles nothing.
+func (l *Ledger) write(ctx context.Context, r *events.Record, expected uint64) (*events.Record, error) {
+	written := *r
+	written.Time = l.now().UTC()
+	written.ID = events.RecordID(r.DomainID, expected, r.State)
+	data, err := events.EncodeRecord(&written, l.source, expected, written.Time)
+	if err != nil {
+		return nil, err
+	}
+	token := nuid.Next()
+	family := events.CustomerFamily(r.DomainID)
+	retry := writeBackoff()
+	for {
+		ack, err := l.publish(ctx, &nats.Msg{
+			Subject: events.CustomerSubject(r.DomainID, r.State),
+			Header: nats.Header{
+				"Content-Type":                          {events.ContentType},
+				events.HeaderWriteToken:                 {token},
+				jetstream.ExpectedLastSubjSeqHeader:     {fmt.Sprint(expected)},
+				jetstream.ExpectedLastSubjSeqSubjHeader: {family},
+			},
+			Data: data,
+		})
+		switch {
+		case err == nil:
+			written.Sequence = ack.Sequence
+			return &written, nil
+		case isConflict(err):
+			m, loadErr := l.last(ctx, l.streams.Ledger, family)
+			switch {
+			case loadErr != nil:
+				err = loadErr // ask again
+			case m != nil && tokenOf(m) == token:
+				written.Sequence = m.Sequence
+				return &written, nil
+			case sequenceOf(m) != expected:
+				if m == nil {
+					return nil, fmt.Errorf("write %s of domain %d: %w", r.State, r.DomainID, ErrConflict)
+				}
+				current, decodeErr := events.DecodeRecord(m.Subject, m.Sequence, m.Data)
+				if decodeErr != nil {
+					return nil, decodeErr
+				}
+				return current, fmt.Errorf("write %s of domain %d: %w", r.State, r.DomainID, ErrConflict)
+			}
+			// A write of this family is under way on the leader; it will be stored or not.
+		case isFull(err):
+			return nil, fmt.Errorf("write %s of domain %d: %w", r.State, r.DomainID, ErrFull)
+		case isFinal(err):
+			return nil, fmt.Errorf("write %s of domain %d: %w", r.State, r.DomainID, err)
+		}
+		l.log.Debug("write again", zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)), zap.Error(err))
+		if !pause(ctx, retry.NextBackOff()) {
+			return nil, fmt.Errorf("write %s of domain %d: not known whether it was stored: %w", r.State, r.DomainID, errors.Join(context.Cause(ctx), err))
+		}
+	}
+}
+
+// publish sends one message once, bounded in time.
+func (l *Ledger) publish(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return l.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
+}
+
+// publishUntil repeats a message that may safely be stored twice until it is acked.
+func (l *Ledger) publishUntil(ctx context.Context, m *nats.Msg) error {
+	retry := writeBackoff()
+	for {
+		_, err := l.publish(ctx, m)
+		if err == nil || isFinal(err) {
+			return err
+		}
+		if !pause(ctx, retry.NextBackOff()) {
+			return fmt.Errorf("publish on %s: %w", m.Subject, errors.Join(context.Cause(ctx), err))
+		}
+	}
+}
+
+// writeBackoff never ends by itself: the context does.
+func writeBackoff() *backoff.ExponentialBackOff {
+	return backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(25*time.Millisecond),
+		backoff.WithMaxInterval(2*time.Second),
+		backoff.WithMaxElapsedTime(0),
+	)
+}
+
+// pause waits and reports whether the context is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// codeConflictReplicated is the refusal of replicated streams, where 10071 is that of single ones.
+const codeConflictReplicated jetstream.ErrorCode = 10164
+
+// codeStoreFailed is what a stream that discards new answers when it is full.
+const codeStoreFailed jetstream.ErrorCode = 10077
+
+func apiError(err error) *jetstream.APIError {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api
+	}
+	return nil
+}
+
+func isConflict(err error) bool {
+	api := apiError(err)
+	return api != nil && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == codeConflictReplicated)
+}
+
+func isFull(err error) bool {
+	api := apiError(err)
+	return api != nil && api.ErrorCode == codeStoreFailed && strings.Contains(api.Description, "maximum")
+}
+
+// isFinal reports an answer that sending again cannot change.
+func isFinal(err error) bool {
+	api := apiError(err)
+	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrConnectionClosed) ||
+		api != nil && api.Code == 400 && !isConflict(err)
+}
+
+func tokenOf(m *stored) string {
+	h, err := nats.DecodeHeadersMsg(m.Header)
+	if err != nil {
+		return ""
+	}
+	return h.Get(events.HeaderWriteToken)
+}
+
+func sequenceOf(m *stored) uint64 {
+	if m == nil {
+		return 0
+	}
+	return m.Sequence
+}

@@ -1,0 +1,187 @@
+package partnerapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"time"
+)
+
+// Call is what one call may do.
+type Call struct {
+	// Before is the wall-clock time by which every request has to have ended; zero:
+	// no limit. No request, repeat or redirect is written unless it can end by
+	// then. This is checked before dialling and again at the last moment before
+	// the write, when the connection stands.
+	Before time.Time
+
+	// Starting, if set, is called right before each request is written, repeats and
+	// redirects included. It must not block. A write that then fails counts all the
+	// same.
+	Starting func()
+}
+
+// request is what is asked: the same for repeats and redirects.
+type request struct {
+	op       Operation
+	domainID int64 // 0: about no one customer
+	method   string
+	path     string // below the API's base
+	query    string
+}
+
+// errLate ends the context of a request whose write the gate forbade.
+var errLate = errors.New("too late to begin")
+
+// do makes one call: a request with its redirects, and after a 401 one repeat
+// with a new token. It returns the answer if it is a 2xx, else an *Error.
+func (c *Client) do(ctx context.Context, r request, call Call) (*answer, *Error) {
+	tok, err := c.tokens.get(ctx)
+	if err != nil {
+		return nil, c.tokenFailure(r, err, 0)
+	}
+	ans, fail := c.follow(ctx, r, call, tok, 0)
+	if fail == nil && tokenRefused(ans) {
+		ans, fail = c.repeat(ctx, r, call, tok, ans)
+	}
+	return c.judge(r, ans, fail)
+}
+
+// repeat sends the request anew with a new token, after the partner answered the
+// first with refused.
+func (c *Client) repeat(ctx context.Context, r request, call Call, tok token, refused *answer) (*answer, *Error) {
+	c.tokens.drop(tok)
+	fresh, err := c.tokens.get(ctx)
+	if err != nil {
+		return nil, c.tokenFailure(r, err, refused.sent)
+	}
+	if fresh.fixed && fresh.value == tok.value {
+		return nil, c.fixedRefused(r, refused)
+	}
+	ans, fail := c.follow(ctx, r, call, fresh, refused.sent)
+	if fail == nil && tokenRefused(ans) {
+		c.tokens.drop(fresh)
+	}
+	return ans, fail
+}
+
+// judge decides by the status alone.
+func (c *Client) judge(r request, ans *answer, fail *Error) (*answer, *Error) {
+	switch {
+	case fail != nil:
+		return nil, fail
+	case ans.status/100 == 2:
+		return ans, nil
+	case ans.status == http.StatusTooManyRequests:
+		return nil, c.failure(r, Refused, ans, "too many requests: slow down")
+	case tokenRefused(ans):
+		return nil, c.failure(r, Refused, ans, "the partner refused a new token too")
+	case ans.status/100 == 4:
+		return nil, c.failure(r, Refused, ans, "the partner said a definite no")
+	}
+	return nil, c.failure(r, Unclear, ans, "the partner failed, and may have carried the request out")
+}
+
+// tokenRefused: any 401, and the 403 that says the same.
+func tokenRefused(ans *answer) bool {
+	if ans.status == http.StatusForbidden {
+		code, _ := readErrorBody(ans.body)
+		return code == "UNAUTHORIZED"
+	}
+	return ans.status == http.StatusUnauthorized
+}
+
+// follow sends the request and follows its redirects, all within one time-out.
+// written is the number of requests of this call written before.
+func (c *Client) follow(ctx context.Context, r request, call Call, tok token, written int) (*answer, *Error) {
+	deadline := c.now().Add(c.cfg.Timeout)
+	if !call.Before.IsZero() && deadline.After(call.Before.Round(0)) {
+		fail := c.failure(r, TooLate, nil, "it could not end in the time that is left")
+		fail.Sent = written
+		return nil, fail
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	target := c.base.JoinPath(r.path)
+	target.RawQuery = r.query
+	for hop := 0; ; hop++ {
+		g := &gate{now: c.now, deadline: deadline, starting: call.Starting, sent: written}
+		ans, fail := c.send(ctx, r, target, tok, g)
+		if fail != nil || !isRedirect(ans.status) {
+			return ans, fail
+		}
+		next, why := nextHop(c.base, target, ans.status, ans.header)
+		if why == "" && hop == maxRedirects {
+			why = "too many redirects"
+		}
+		if why != "" {
+			return nil, c.failure(r, Redirect, ans, why)
+		}
+		target, written = next, ans.sent
+	}
+}
+
+// send writes one request and reads its answer, whatever it is.
+func (c *Client) send(ctx context.Context, r request, target *url.URL, tok token, g *gate) (*answer, *Error) {
+	parent, before := ctx, g.sent
+	ctx, g.cancel = context.WithCancelCause(ctx)
+	defer g.cancel(nil)
+	g.ctx = ctx
+	req, err := http.NewRequestWithContext(
+		httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: g.gotConn}), r.method, target.String(), nil)
+	if err != nil {
+		return nil, c.failure(r, NotSent, nil, "no request could be made for this URL: check "+settingAPIURL)
+	}
+	req.Header.Set("Authorization", "Bearer "+tok.value) // set on each hop: Go's client drops it on another host
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.cfg.UserAgent)
+	resp, err := c.transport.RoundTrip(req)
+	if err == nil {
+		ans := readAnswer(resp)
+		ans.sent, ans.at = g.sent, c.now()
+		return ans, nil
+	}
+	if parent.Err() != nil {
+		err = parent.Err() // rather than what closing the connection looked like
+	}
+	var fail *Error
+	switch {
+	case g.late:
+		fail = c.failure(r, TooLate, nil, "the time was up before the request could be written")
+	case g.sent == before:
+		fail = c.lost(r, NotSent, err)
+	default:
+		fail = c.lost(r, Unclear, err)
+	}
+	fail.Sent = g.sent
+	return nil, fail
+}
+
+// gate stands between a connection and the write. The transport calls gotConn in
+// the goroutine that sends, once the connection stands, and again if it takes
+// another one because nothing could be written to the first.
+type gate struct {
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	now      func() time.Time
+	deadline time.Time
+	starting func()
+	sent     int
+	late     bool
+}
+
+// gotConn lets the write begin, or closes the connection so that none can.
+func (g *gate) gotConn(info httptrace.GotConnInfo) {
+	g.late = !g.now().Before(g.deadline)
+	if g.late || g.ctx.Err() != nil {
+		_ = info.Conn.Close()
+		g.cancel(errLate)
+		return
+	}
+	g.sent++
+	if g.starting != nil {
+		g.starting()
+	}
+}

@@ -1,0 +1,110 @@
+package partnerapi
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	maxRetryAfter     = time.Hour // more is taken for a mistake
+	maxRequestIDBytes = 128
+)
+
+// RateLimit is what the partner's rate headers said (page "rate-limits"). A
+// number that was missing or unreadable is -1.
+type RateLimit struct {
+	Limit     int // calls per minute
+	Remaining int // calls left
+	Reset     int // seconds until the count starts anew
+	Used      int // calls counted so far; the partner spells this header in two ways
+}
+
+var noRateLimit = RateLimit{Limit: -1, Remaining: -1, Reset: -1, Used: -1}
+
+func rateLimitOf(h http.Header) RateLimit {
+	used := headerNumber(h, "rateLimit-used")
+	if used < 0 {
+		used = headerNumber(h, "rateLimit-ssed")
+	}
+	return RateLimit{
+		Limit:     headerNumber(h, "rateLimit-limit"),
+		Remaining: headerNumber(h, "rateLimit-remaining"),
+		Reset:     headerNumber(h, "rateLimit-reset"),
+		Used:      used,
+	}
+}
+
+// headerNumber returns the header's value, or -1 if it is no number from 0 up.
+func headerNumber(h http.Header, name string) int {
+	n, err := strconv.ParseInt(strings.TrimSpace(h.Get(name)), 10, 32)
+	if err != nil || n < 0 {
+		return -1
+	}
+	return int(n)
+}
+
+// retryAfterOf returns the longest wait that the answer asks for, or -1. Of
+// rateLimit-reset only a 429 makes a wait; Retry-After counts on any status.
+func retryAfterOf(status int, h http.Header, now time.Time) time.Duration {
+	waits := []time.Duration{seconds(headerNumber(h, "Retry-After")), untilDate(h, now)}
+	if status == http.StatusTooManyRequests {
+		waits = append(waits, seconds(headerNumber(h, "rateLimit-reset")))
+	}
+	waits = slices.DeleteFunc(waits, func(d time.Duration) bool { return d < 0 || d > maxRetryAfter })
+	return slices.Max(append(waits, -1))
+}
+
+func seconds(n int) time.Duration {
+	if n < 0 {
+		return -1
+	}
+	return time.Duration(n) * time.Second
+}
+
+// untilDate reads a Retry-After that is a date, against the answer's own Date
+// where there is one, so that a wrong clock of ours does not count.
+func untilDate(h http.Header, now time.Time) time.Duration {
+	at, err := http.ParseTime(h.Get("Retry-After"))
+	if err != nil {
+		return -1
+	}
+	if theirs, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = theirs
+	}
+	return at.Sub(now)
+}
+
+// requestIDOf returns the first header that looks like the partner's own name
+// for the request; none is documented. Names are tried in order, since a header
+// map has none.
+func requestIDOf(h http.Header) string {
+	names := make([]string, 0, len(h))
+	for name := range h {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, part := range []string{"request-id", "trace"} {
+		for _, name := range names {
+			if !strings.Contains(strings.ToLower(name), part) {
+				continue
+			}
+			if id := printable(h.Get(name)); id != "" {
+				return id
+			}
+		}
+	}
+	return ""
+}
+
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, s)
+	return strings.TrimSpace(s[:min(len(s), maxRequestIDBytes)])
+}

@@ -1,0 +1,136 @@
+package partnerapi
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	renewBefore  = 5 * time.Minute  // before its end a token is renewed, or a tenth of its life if that is less
+	renewalPause = 10 * time.Second // between renewals that fail while the old token still serves
+)
+
+// token is a bearer token at hand.
+type token struct {
+	value   string
+	fixed   bool      // ready-made: it cannot be renewed and has no known end
+	renewAt time.Time // from then on a new one is fetched while this one serves
+	expires time.Time
+}
+
+// flight is one fetch under way; whoever needs a token waits for the same one.
+type flight struct {
+	done chan struct{} // closed when tok and fail are set
+	tok  token
+	fail *Error
+}
+
+// tokens keeps the access token: one at a time, one fetch at a time. The fetch
+// runs apart from those who wait, so that one who gives up does not fail the
+// others.
+type tokens struct {
+	cfg       Config
+	transport http.RoundTripper
+	vault     vault
+
+	ctx    context.Context // ends with close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	current token // zero: none
+	flight  *flight
+	pause   time.Time // no renewal before this, after one failed
+}
+
+func newTokens(cfg Config, transport http.RoundTripper) *tokens {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &tokens{cfg: cfg, transport: transport, ctx: ctx, cancel: cancel}
+}
+
+// close ends a fetch under way and waits for it.
+func (t *tokens) close() {
+	t.mu.Lock()
+	t.cancel() // under the lock: no fetch begins after the wait has begun
+	t.mu.Unlock()
+	t.wg.Wait()
+}
+
+// get returns a usable token. While one is at hand nobody waits: when it is due,
+// a new one is fetched beside, and the old one serves to its end if that fails.
+// The error is an *Error with Op "token", or ctx's own.
+func (t *tokens) get(ctx context.Context) (token, error) {
+	now := t.cfg.Now()
+	t.mu.Lock()
+	tok := t.current
+	usable := tok.value != "" && (tok.fixed || now.Before(tok.expires))
+	due := usable && !tok.fixed && !now.Before(tok.renewAt) && !now.Before(t.pause)
+	if t.flight == nil && (due || !usable) {
+		t.start()
+	}
+	f := t.flight
+	t.mu.Unlock()
+	if usable {
+		return tok, nil
+	}
+	select {
+	case <-ctx.Done():
+		return token{}, ctx.Err()
+	case <-f.done:
+	}
+	if f.fail != nil {
+		return token{}, f.fail
+	}
+	return f.tok, nil
+}
+
+// drop forgets tok, which the partner refused, unless it was replaced already.
+func (t *tokens) drop(tok token) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.current.value == tok.value {
+		t.current = token{}
+	}
+}
+
+// start begins a fetch. The lock is held.
+func (t *tokens) start() {
+	f := &flight{done: make(chan struct{})}
+	t.flight = f
+	if t.ctx.Err() != nil { // closed: answer at once, start nothing
+		f.fail = temporary("the client is closed")
+		close(f.done)
+		return
+	}
+	t.wg.Go(func() {
+		f.tok, f.fail = t.fetch(t.ctx)
+		t.land(f)
+	})
+}
+
+// land takes the result of a fetch over and lets the waiting go.
+func (t *tokens) land(f *flight) {
+	t.mu.Lock()
+	old := t.current
+	t.flight = nil
+	if f.fail == nil {
+		t.current = f.tok
+	} else {
+		t.pause = t.cfg.Now().Add(renewalPause)
+	}
+	t.mu.Unlock()
+	close(f.done)
+	switch {
+	case f.fail == nil:
+		t.cfg.Log.Debug("access token obtained", zap.Time("renew_at", f.tok.renewAt), zap.Time("expires_at", f.tok.expires))
+	case old.value != "":
+		t.cfg.Log.Warn("access token could not be renewed, the old one stays in use",
+			zap.Error(f.fail), zap.Time("expires_at", old.expires))
+	default:
+		t.cfg.Log.Warn("no access token", zap.Error(f.fail), zap.Bool("credentials", f.fail.Credentials))
+	}
+}

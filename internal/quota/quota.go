@@ -1,0 +1,214 @@
+// Package quota paces the requests to the partner: never more than the peak rate in any
+// sliding unit of time, nor than the sustained rate over half an hour, each operation by
+// itself, and never more than so many at once over all operations. It counts for one
+// process; what waits for leave waits in the order of its coming.
+package quota
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// Rate is so many in any sliding unit of time; the zero value is no limit.
+type Rate struct {
+	N   int
+	Per time.Duration
+}
+
+// SustainedOver is the time over which the sustained rate is an average (partner sheet §5).
+const SustainedOver = 30 * time.Minute
+
+// Options of a [Pacer].
+type Options struct {
+	Peak        Rate
+	Sustained   Rate
+	Concurrency int // at least 1
+	Now         func() time.Time
+}
+
+// Pacer gives leave for requests. It is safe for concurrent use.
+type Pacer struct {
+	limits []Rate
+	now    func() time.Time
+	slots  *semaphore.Weighted
+
+	mu         sync.Mutex
+	operations map[string]*operation
+}
+
+// operation is what was begun for one partner operation.
+type operation struct {
+	turn    chan struct{} // held by the one who is next
+	changed chan struct{} // closed when something below changed
+
+	granted int         // leave given, not begun yet
+	begun   []time.Time // within the longest limit, ascending
+	paused  time.Time   // no leave before this
+}
+
+// New returns a pacer.
+func New(o Options) *Pacer {
+	p := &Pacer{now: o.Now, slots: semaphore.NewWeighted(int64(max(1, o.Concurrency))), operations: map[string]*operation{}}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	if o.Peak.N > 0 {
+		p.limits = append(p.limits, Rate{o.Peak.N, o.Peak.Per + slack(o.Peak.Per)})
+	}
+	if o.Sustained.N > 0 {
+		// N per unit on average is that many more units' worth in half an hour.
+		n := int(int64(o.Sustained.N) * int64(SustainedOver) / int64(o.Sustained.Per))
+		p.limits = append(p.limits, Rate{max(1, n), SustainedOver + slack(SustainedOver)})
+	}
+	return p
+}
+
+// slack widens a window: requests are counted where they leave, the partner counts where they arrive.
+func slack(per time.Duration) time.Duration { return max(per/100, 100*time.Millisecond) }
+
+// Permit is leave for one request. [Permit.Begin] says that it is being written now,
+// [Permit.End] that it is over; a permit ended before it began is given back.
+type Permit struct {
+	pacer *Pacer
+	op    *operation
+	slot  bool
+	held  int // granted and not begun
+}
+
+// Acquire waits for leave to send one request of an operation.
+func (p *Pacer) Acquire(ctx context.Context, name string) (*Permit, error) {
+	permit := &Permit{pacer: p, op: p.operation(name)}
+	if err := permit.Again(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.slots.Acquire(ctx, 1); err != nil {
+		permit.End()
+		return nil, fmt.Errorf("wait for one of the simultaneous requests to end: %w", err)
+	}
+	permit.slot = true
+	return permit, nil
+}
+
+// Again waits for leave to send a further request within the same permit, such as a repeat or a redirect.
+func (permit *Permit) Again(ctx context.Context) error {
+	p, op := permit.pacer, permit.op
+	select {
+	case op.turn <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the pace: %w", context.Cause(ctx))
+	}
+	defer func() { <-op.turn }()
+	for {
+		p.mu.Lock()
+		wait, changed := op.wait(p.limits, p.now()), op.changed
+		if wait == 0 {
+			op.granted++
+			permit.held++
+			p.mu.Unlock()
+			return nil
+		}
+		p.mu.Unlock()
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-changed:
+			timer.Stop()
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("wait for the pace: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// Begin says that a request is being written now.
+func (permit *Permit) Begin() {
+	p, op := permit.pacer, permit.op
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if permit.held > 0 {
+		permit.held--
+		op.granted--
+	}
+	if len(p.limits) > 0 {
+		now := p.now()
+		if n := len(op.begun); n > 0 && now.Before(op.begun[n-1]) {
+			now = op.begun[n-1] // the clock was set back
+		}
+		op.begun = append(op.begun, now)
+	}
+	op.wake()
+}
+
+// End gives back what was not begun and frees the place of a simultaneous request. It may be called twice.
+func (permit *Permit) End() {
+	p, op := permit.pacer, permit.op
+	p.mu.Lock()
+	op.granted -= permit.held
+	permit.held = 0
+	op.wake()
+	p.mu.Unlock()
+	if permit.slot {
+		permit.slot = false
+		p.slots.Release(1)
+	}
+}
+
+// Pause gives no more leave for an operation until then: the partner said so.
+func (p *Pacer) Pause(name string, until time.Time) {
+	op := p.operation(name)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if until.After(op.paused) {
+		op.paused = until
+		op.wake()
+	}
+}
+
+func (p *Pacer) operation(name string) *operation {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	op := p.operations[name]
+	if op == nil {
+		op = &operation{turn: make(chan struct{}, 1), changed: make(chan struct{})}
+		p.operations[name] = op
+	}
+	return op
+}
+
+func (op *operation) wake() {
+	close(op.changed)
+	op.changed = make(chan struct{})
+}
+
+// wait is how long there is no leave for sure; 0 means leave now.
+func (op *operation) wait(limits []Rate, now time.Time) time.Duration {
+	wait := max(0, op.paused.Sub(now))
+	longest := time.Duration(0)
+	for _, limit := range limits {
+		longest = max(longest, limit.Per)
+		since, _ := slices.BinarySearchFunc(op.begun, now.Add(-limit.Per), func(t, bound time.Time) int {
+			if t.After(bound) {
+				return 1
+			}
+			return -1
+		})
+		within := op.begun[since:]
+		over := len(within) + op.granted - limit.N // how many must leave the window before one more may enter, less one
+		if over < 0 {
+			continue
+		}
+		if over >= len(within) {
+			wait = max(wait, limit.Per) // all places are granted: a change wakes us
+			continue
+		}
+		wait = max(wait, within[over].Add(limit.Per).Sub(now))
+	}
+	old, _ := slices.BinarySearchFunc(op.begun, now.Add(-longest), time.Time.Compare)
+	op.begun = slices.Delete(op.begun, 0, old)
+	return wait
+}
