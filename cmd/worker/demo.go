@@ -1,7 +1,398 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"activation-worker/internal/broker"
+	"activation-worker/internal/config"
+	"activation-worker/internal/consumer"
+	"activation-worker/internal/events"
+	"activation-worker/internal/ledger"
+	"activation-worker/internal/partnerapi/simulator"
+)
+
+// demo holds the flags of worker demo.
+type demo struct {
+	customers int
+	forever   bool
+
+	environ []string                   // for the view alone: NO_COLOR, TERM
+	under   string                     // where the temporary directory is made; "": the system's place
+	tamper  func(*simulator.Simulator) // called when the first customers are known to the partner; nil: nothing is changed
+}
+
+// maxDemoCustomers are about as many as the partner's quota lets through in the time that anybody watches.
+const maxDemoCustomers = 1000
 
 func demoCommand() *cobra.Command {
-	return &cobra.Command{Use: "demo", Short: "See it work, with nothing else installed", Args: cobra.NoArgs}
+	var d demo
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "See it work, with nothing else installed",
+		Long: `Runs everything in this one process: a NATS server with JetStream, a stand-in for the LINE WORKS partner
+API, and a worker between them. A crowd of customers accepts the terms. Some go smoothly; others are
+announced twice, meet a slow or a busy partner, lose the answer on its way, or are refused for good.
+
+What is shown comes from the worker's event stream, as any other program would read it: a live table on
+a terminal, else a line for each change. The summary at the end counts every customer and every call that
+the partner got. The exit status is 0 only if each customer got what it should.
+
+No settings are read and nothing leaves this machine: the servers listen on free loopback ports and keep
+their data in a temporary directory, which is removed at the end. It takes about 15 seconds.`,
+		Example: `  worker demo
+  worker demo --customers 100
+  worker demo --forever           a trickle of new customers until Ctrl-C
+  worker demo | cat               one line for each change`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if d.customers < 1 || d.customers > maxDemoCustomers {
+				return usageError{fmt.Errorf("--customers: %d; wanted 1 to %d", d.customers, maxDemoCustomers)}
+			}
+			d.environ = os.Environ()
+			// A reader that has gone is an error of the write, so that the directory is still removed.
+			signal.Ignore(syscall.SIGPIPE)
+			defer signal.Reset(syscall.SIGPIPE)
+			return d.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().IntVar(&d.customers, "customers", len(mix), "how many customers come")
+	cmd.Flags().BoolVar(&d.forever, "forever", false, "let new customers come after these, until interrupted")
+	return cmd
+}
+
+// run performs the demo. What the parts logged is shown only if something is not as it should be.
+func (d *demo) run(ctx context.Context, out, errOut io.Writer) (err error) {
+	dir, err := os.MkdirTemp(d.under, "worker-demo-")
+	if err != nil {
+		return fmt.Errorf("demo: make a temporary directory: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	var log logTail
+	err = d.perform(ctx, dir, out, newLogger("console", zap.NewAtomicLevelAt(zap.InfoLevel), &log))
+	switch {
+	case ctx.Err() != nil && !errors.As(err, new(silent)):
+		return context.Cause(ctx)
+	case err != nil:
+		fmt.Fprintf(errOut, "\nThe last that the worker and its servers logged:\n%s\n", log.text())
+	}
+	return err
+}
+
+// perform sets the stage, lets the customers come, and judges what became of them.
+func (d *demo) perform(ctx context.Context, dir string, out io.Writer, log *zap.Logger) error {
+	partner, base, closePartner, err := startPartner(ctx, log)
+	if err != nil {
+		return fmt.Errorf("demo: start the partner's stand-in: %w", err)
+	}
+	defer closePartner()
+	c, err := config.Load(nil, demoSettings(base, partner.Credentials()))
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	server, err := broker.StartEmbedded(ctx, broker.EmbeddedOptions{Dir: filepath.Join(dir, "nats"), Listen: "127.0.0.1:0", Log: log, Quiet: true})
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	defer server.Shutdown()
+	nc, js, err := broker.Connect(ctx, natsOptions(c, server.URL(), c.Worker.ID, log))
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	defer closeConnection(nc)
+	layout := layoutOf(c)
+	layout.WithIntake = true
+	if err := broker.Ensure(ctx, js, layout); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	client, err := partnerClient(c, ledger.MaxObject(nc), log)
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	defer client.Close()
+	worker := newWorker(c, nc, js, layout, client, log)
+
+	// Announcing and watching are other programs' business: they have a connection of their own.
+	outside, outsideJS, err := broker.ConnectOnce(ctx, natsOptions(c, server.URL(), "worker demo", log))
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	defer outside.Close()
+	fmt.Fprintf(out, "A NATS server, a stand-in for the LINE WORKS partner API and one worker run in this process.\n"+
+		"Customers accept the terms; the worker activates them. What follows is read from its events.\n")
+	if d.forever {
+		fmt.Fprintf(out, "Look in from another terminal:  NATS_URL=%s worker status %d\n", server.URL(), firstDemoID)
+	}
+	fmt.Fprintln(out)
+	show := &show{demo: d, partner: partner, js: outsideJS, layout: layout, view: newView(out, d.expected(), d.environ)}
+	if err := show.run(ctx, worker); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	journal := partner.Journal()
+	good := summary(out, show.guests, journal, journal.Check(), ctx.Err() != nil, time.Now())
+	if !good {
+		return silent{exitFailed}
+	}
+	fmt.Fprintf(out, "\nNext: worker run is the service itself. README.md says how to connect it to your NATS and to LINE WORKS.\n")
+	return nil
+}
+
+// expected is how many customers come; 0: no end.
+func (d *demo) expected() int {
+	if d.forever {
+		return 0
+	}
+	return d.customers
+}
+
+// startPartner serves the stand-in on a free loopback port until it is closed.
+func startPartner(ctx context.Context, log *zap.Logger) (partner *simulator.Simulator, base string, closeIt func(), err error) {
+	partner, err = simulator.New(simulator.Options{
+		RatePerMinute: simulator.DefaultRatePerMinute, MaxConcurrent: simulator.DefaultMaxConcurrent, Latency: 150 * time.Millisecond,
+	})
+	if err != nil {
+		return nil, "", nil, err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, "", nil, err
+	}
+	// It outlives the interruption of the demo: calls on their way are answered.
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var served sync.WaitGroup
+	served.Go(func() {
+		if err := serveUntil(serving, listener, partner, log.Named("partner")); err != nil {
+			log.Error("partner's stand-in", zap.Error(err))
+		}
+	})
+	return partner, "http://" + listener.Addr().String(), func() {
+		stop()
+		served.Wait()
+	}, nil
+}
+
+// demoSettings are all the settings there are: the environment is not asked.
+func demoSettings(base string, creds simulator.Credentials) []string {
+	api, token := simulator.URLs(base)
+	return []string{
+		"LINEWORKS_API_URL=" + api,
+		"LINEWORKS_TOKEN_URL=" + token,
+		"LINEWORKS_CLIENT_ID=" + creds.ClientID,
+		"LINEWORKS_CLIENT_SECRET=" + creds.ClientSecret,
+		"LINEWORKS_SERVICE_ACCOUNT=" + creds.ServiceAccount,
+		"LINEWORKS_PRIVATE_KEY=" + creds.PrivateKeyPEM,
+		"LINEWORKS_TIMEOUT=5s",
+		"LINEWORKS_SUSTAINED_RATE=0",
+		"WORKER_ID=demo",
+		"WORKER_LEASE=15s",
+		"WORKER_STREAM_MAX_BYTES=1GiB",
+		// Nobody wants to watch for as long as one would wait in earnest.
+		"WORKER_BACKOFF=transient=1s/2s,unknown_outcome=1s/3s/5s,partner_unavailable=1s/2s",
+	}
+}
+
+// show lets customers come and watches the event stream.
+type show struct {
+	*demo
+	partner *simulator.Simulator
+	js      jetstream.JetStream
+	layout  broker.Layout
+	view    view
+
+	guests []*guest // in order of their ids, which have no gaps
+}
+
+// run returns when every customer is done, the patience is over, or ctx ends; the worker has stopped by then.
+func (s *show) run(ctx context.Context, worker *consumer.Worker) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	group, ctx := errgroup.WithContext(ctx)
+	arrivals, records := make(chan *guest), make(chan *events.Record)
+	group.Go(func() error { return worker.Run(ctx) })
+	group.Go(func() error { return s.announceAll(ctx, arrivals) })
+	group.Go(func() error { return s.follow(ctx, records) })
+	group.Go(func() error {
+		defer end()
+		return s.watch(ctx, arrivals, records)
+	})
+	return group.Wait()
+}
+
+const (
+	announceEvery = 250 * time.Millisecond // in the crowd, at most
+	announceAll   = 8 * time.Second        // the crowd, about
+	redrawEvery   = 150 * time.Millisecond
+)
+
+// announceAll announces the crowd, then a trickle if there is to be one. It closes arrivals when nobody else comes.
+func (s *show) announceAll(ctx context.Context, arrivals chan<- *guest) error {
+	defer close(arrivals)
+	crowd := make([]*guest, s.customers)
+	for i := range crowd {
+		crowd[i] = invite(i)
+		crowd[i].register(s.partner)
+	}
+	if s.tamper != nil {
+		s.tamper(s.partner)
+	}
+	pause := min(announceEvery, announceAll/time.Duration(s.customers))
+	for i := 0; s.forever || i < s.customers; i++ {
+		var g *guest
+		if i < len(crowd) {
+			g = crowd[i]
+		} else {
+			g = invite(i)
+			g.register(s.partner)
+			pause = 500*time.Millisecond + rand.N(2*time.Second)
+		}
+		select {
+		case arrivals <- g:
+		case <-ctx.Done():
+			return nil
+		}
+		for range g.announced {
+			_, err := announce(ctx, s.js, s.layout.IntakeSubject, "signup.terms.accepted", acceptedData{DomainID: g.id})
+			if err != nil && ctx.Err() == nil {
+				return fmt.Errorf("announce domain %d: %w", g.id, err)
+			}
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		}
+	}
+	return nil
+}
+
+// follow reads the state records as any other program would, from the stream.
+func (s *show) follow(ctx context.Context, records chan<- *events.Record) error {
+	cons, err := s.js.OrderedConsumer(ctx, s.layout.Streams.Ledger, jetstream.OrderedConsumerConfig{FilterSubjects: []string{events.SubjectCustomers}})
+	if err != nil {
+		return fmt.Errorf("watch the event stream: %w", err)
+	}
+	messages, err := cons.Messages()
+	if err != nil {
+		return fmt.Errorf("watch the event stream: %w", err)
+	}
+	defer messages.Stop()
+	for {
+		msg, err := messages.Next(jetstream.NextContext(ctx))
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("watch the event stream: %w", err)
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return fmt.Errorf("watch the event stream: %w", err)
+		}
+		r, err := events.DecodeRecord(msg.Subject(), meta.Sequence.Stream, msg.Data())
+		if err != nil {
+			return fmt.Errorf("watch the event stream: %w", err)
+		}
+		select {
+		case records <- r:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// watch keeps the customers up to date and shows them.
+func (s *show) watch(ctx context.Context, arrivals <-chan *guest, records <-chan *events.Record) (err error) {
+	defer func() { err = errors.Join(err, s.view.end(s.guests, time.Now())) }()
+	patience := context.Background()
+	if !s.forever {
+		var cancel context.CancelFunc
+		patience, cancel = context.WithTimeout(patience, 30*time.Second+announceAll+time.Duration(s.customers)*time.Second/2)
+		defer cancel()
+	}
+	ticker := time.NewTicker(redrawEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case g, more := <-arrivals:
+			if !more {
+				arrivals = nil
+				continue
+			}
+			g.since = time.Now()
+			s.guests = append(s.guests, g)
+			err = s.view.changed(g, g.since)
+		case r := <-records:
+			if i := r.DomainID - firstDemoID; i >= 0 && i < int64(len(s.guests)) {
+				s.guests[i].see(r, time.Now())
+				err = s.view.changed(s.guests[i], time.Now())
+			}
+		case now := <-ticker.C:
+			if err = s.view.tick(s.guests, now); err == nil && arrivals == nil && s.over(ctx) {
+				return nil
+			}
+		case <-patience.Done():
+			return nil // the summary says who is missing
+		case <-ctx.Done():
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("show the customers: %w", err)
+		}
+	}
+}
+
+// over reports whether every customer is done and every announcement, also the second one of a customer, was dealt with.
+func (s *show) over(ctx context.Context) bool {
+	for _, g := range s.guests {
+		if !g.done() {
+			return false
+		}
+	}
+	cons, err := s.js.Consumer(ctx, s.layout.IntakeStream, events.ConsumerActivator)
+	if err != nil {
+		return false // asked again at the next tick, until the patience is over
+	}
+	info := cons.CachedInfo()
+	return info.NumPending == 0 && info.NumAckPending == 0
+}
+
+// logTail keeps the last of what is written to it.
+type logTail struct {
+	mu   sync.Mutex
+	tail []byte
+}
+
+// logKept is how many bytes are kept, at least.
+const logKept = 8 << 10
+
+func (l *logTail) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tail = append(l.tail, p...); len(l.tail) > 2*logKept {
+		l.tail = append([]byte(nil), l.tail[len(l.tail)-logKept:]...)
+	}
+	return len(p), nil
+}
+
+func (l *logTail) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.tail)
 }

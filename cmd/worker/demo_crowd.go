@@ -49,12 +49,12 @@ var fates = []fate{
 		announced: 1, faults: []simulator.Fault{"429:reset=6"}, state: events.Activated, applied: 1, calls: 2,
 	},
 	{
-		name: "answer lost", should: "activated, found by asking, not by calling again",
+		name: "answer lost", should: "activated, found by asking instead of calling again",
 		announced: 1, faults: []simulator.Fault{simulator.Lost},
 		state: events.Activated, via: events.ViaLookup, applied: 1, calls: 1,
 	},
 	{
-		name: "lost, seen late", should: "the same, though the partner shows it only later",
+		name: "lost, seen late", should: "activated, asked about until the partner shows it",
 		announced: 1, faults: []simulator.Fault{"lost+lag=2s"},
 		state: events.Activated, via: events.ViaLookup, applied: 1, calls: 1,
 	},
@@ -136,7 +136,7 @@ func (g *guest) done() bool {
 	return g.state() == events.Activated || g.state() == events.Failed
 }
 
-// faults are what the customer should have got and did not, from the events and from what the partner counted.
+// wrongs are what the customer should have got and did not, from the events and from what the partner counted.
 func (g *guest) wrongs(counts simulator.Counts) []string {
 	var wrongs []string
 	check := func(ok bool, format string, args ...any) {

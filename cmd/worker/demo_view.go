@@ -75,7 +75,7 @@ func (g *guest) detail(then string, now time.Time) string {
 	}
 	text := string(r.Reason)
 	if r.State == events.Deferred {
-		text += fmt.Sprintf("%s%ds", then, int(max(0, r.NextAttemptAt.Sub(now)+time.Second-1)/time.Second))
+		text += then + max(0, r.NextAttemptAt.Sub(now)).Round(time.Second).String()
 	}
 	if r.Cause != nil {
 		text += ": " + printable(r.Cause.Description)

@@ -100,12 +100,6 @@ type parts struct {
 func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	var p parts
 	p.waitFor("starting")
-	probes, err := console.Listen(ctx, "WORKER_HTTP_ADDR", c.Worker.HTTPAddr, console.Handler(p.checks), log)
-	if err != nil {
-		return err
-	}
-	defer probes.Close()
-
 	layout := layoutOf(c)
 	url := c.NATS.URL
 	if url == "" {
@@ -119,12 +113,21 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 		defer server.Shutdown()
 		url = server.URL()
 	}
+	probes, err := console.Listen(ctx, "WORKER_HTTP_ADDR", c.Worker.HTTPAddr, console.Handler(p.checks), log)
+	if err != nil {
+		return err
+	}
+	defer probes.Close()
+
 	p.waitFor("waiting for NATS")
 	nc, js, err := broker.Connect(ctx, natsOptions(c, url, c.Worker.ID, log))
 	if err != nil {
-		return orStopped(ctx, err)
+		return orStopped(ctx, usageError{err}) // it waits for servers; what is left is a setting that cannot be right
 	}
 	defer closeConnection(nc)
+	ctx, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
+	go watchConnection(ctx, nc, lost)
 	p.nats.Store(nc)
 
 	if err := ready(ctx, js, layout, &p, log); err != nil {
@@ -144,7 +147,24 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	log.Info("worker started", zap.String("worker", c.Worker.ID), zap.String("version", buildVersion()), zap.String("probes", probes.Addr()))
 	err = w.Run(ctx)
 	log.Info("worker stopped")
+	if err == nil && errors.Is(context.Cause(ctx), errConnectionLost) {
+		return errConnectionLost
+	}
 	return err
+}
+
+// errConnectionLost ends the process, so that whatever supervises it starts it again.
+var errConnectionLost = errors.New("the NATS connection was closed for good; see the log above for why")
+
+// watchConnection ends the service when the client has closed its connection and will not reconnect.
+func watchConnection(ctx context.Context, nc *nats.Conn, lost context.CancelCauseFunc) {
+	closed := nc.StatusChanged(nats.CLOSED)
+	defer nc.RemoveStatusListener(closed)
+	select {
+	case <-closed:
+		lost(errConnectionLost)
+	case <-ctx.Done():
+	}
 }
 
 // orStopped is nil where the wait ended because the process is told to stop.

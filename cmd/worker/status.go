@@ -274,10 +274,7 @@ func (s statusReader) unknown(ctx context.Context, id int64, output string, out 
 	} else {
 		_, err = fmt.Fprintf(out, "%d: no record. %s\n\n  %s\n", id, where.text, taking)
 	}
-	if err != nil {
-		return err
-	}
-	return silent{exitFailed}
+	return err
 }
 
 type whereabouts struct{ state, text string }
@@ -344,10 +341,7 @@ func (s statusReader) unread(ctx context.Context, id int64) (sequence uint64, co
 	case !errors.Is(err, jetstream.ErrConsumerNotFound):
 		return 0, false, fmt.Errorf("read consumer %s of stream %s: %w", events.ConsumerActivator, w.IntakeStream, err)
 	}
-	decoder := events.Decoder{Pointer: w.IntakeDomainID}
-	if w.IntakeType != "" {
-		decoder.Types = []string{w.IntakeType}
-	}
+	decoder := decoderOf(s.c)
 	return s.ledger.FindIntake(ctx, w.IntakeStream, w.IntakeSubject, start, maxUnread, func(m events.Message) bool {
 		accepted, err := decoder.Decode(m)
 		return err == nil && accepted.DomainID == id

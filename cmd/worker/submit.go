@@ -62,9 +62,9 @@ or standard input (-) with one id a line. Nothing is published if any line is ba
 				return err
 			}
 			defer nc.Close()
-			eventType := c.Worker.IntakeType
-			if eventType == "" {
-				eventType = "signup.terms.accepted"
+			eventType := "signup.terms.accepted"
+			if types := intakeTypes(c); len(types) > 0 {
+				eventType = types[0]
 			}
 			for i, id := range ids {
 				ack, err := announce(ctx, js, subject, eventType, acceptedData{DomainID: id, Domain: domain, Reference: reference})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -165,6 +166,23 @@ func policyOf(c *config.Config) activation.Policy {
 	return activation.DefaultPolicy().With(backoff, giveUp)
 }
 
+// decoderOf reads intake messages as configured.
+func decoderOf(c *config.Config) events.Decoder {
+	return events.Decoder{Types: intakeTypes(c), Pointer: c.Worker.IntakeDomainID}
+}
+
+// intakeTypes are the CloudEvents types of terms-accepted events; none: any.
+func intakeTypes(c *config.Config) []string {
+	if c.Worker.IntakeType == "" {
+		return nil
+	}
+	types := strings.Split(c.Worker.IntakeType, ",")
+	for i := range types {
+		types[i] = strings.TrimSpace(types[i])
+	}
+	return types
+}
+
 // newWorker wires a worker on a connection whose streams are there. partner may be nil: no credentials.
 func newWorker(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout broker.Layout, partner consumer.Partner, log *zap.Logger) *consumer.Worker {
 	var w *consumer.Worker
@@ -172,19 +190,15 @@ func newWorker(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout b
 		Conn: nc, JetStream: js, Streams: layout.Streams, Source: c.Worker.EventSource, Log: log,
 		Elsewhere: func(ctx context.Context) (int64, error) { return w.HeldElsewhere(ctx) },
 	})
-	decoder := events.Decoder{Pointer: c.Worker.IntakeDomainID}
-	if c.Worker.IntakeType != "" {
-		decoder.Types = []string{c.Worker.IntakeType}
-	}
 	w = consumer.New(consumer.Options{
 		JetStream: js, Ledger: l, Partner: partner,
 		Pacer: quota.New(quota.Options{
 			Peak: quota.Rate(c.Partner.Rate), Sustained: quota.Rate(c.Partner.SustainedRate), Concurrency: c.Partner.Concurrency,
 		}),
-		Decoder: decoder, Policy: policyOf(c), Log: log,
+		Decoder: decoderOf(c), Policy: policyOf(c), Log: log,
 		ID: c.Worker.ID, Streams: layout.Streams, IntakeStream: layout.IntakeStream,
 		Concurrency: c.Partner.Concurrency, Timeout: c.Partner.Timeout, Lease: c.Worker.Lease,
-		AckWait: layout.AckWait, SweepInterval: c.Worker.SweepInterval,
+		SweepInterval:   c.Worker.SweepInterval,
 		Ensure:          func(ctx context.Context) error { return broker.Ensure(ctx, js, layout) },
 		KeepPartnerText: c.Worker.RecordPartnerText != "off", PartnerTextInLog: c.Worker.RecordPartnerText == "all",
 	})

@@ -45,7 +45,7 @@ type Options struct {
 
 // Connect connects to NATS and waits for it as long as ctx allows: an unreachable server and refused credentials are
 // logged when they change, and rarely after that. A setting that cannot be right (a bad address, an unreadable file)
-// is an error at once, which names it.
+// is an error at once, which names it. When ctx ends, a try under way is finished first: two seconds for each server.
 //
 // The connection reconnects for ever, also after refused credentials, and holds nothing back while it is away: a
 // publish made then fails at once instead of being stored some time later.

@@ -19,6 +19,7 @@ type Trouble struct {
 	Reason   string // one word
 	Detail   string
 	WhatToDo string
+	Blip     bool // may be over in a moment: announced only if it is not
 }
 
 // Reasons why the intake is paused.
@@ -41,8 +42,9 @@ func troubleOf(err error) Trouble {
 	var e *partnerapi.Error
 	if errors.As(err, &e) {
 		t.Detail = e.Error()
+		t.Blip = e.Kind == partnerapi.Token
 		if e.Credentials || e.Status == 401 {
-			t.Reason = CredentialsRefused
+			t.Reason, t.Blip = CredentialsRefused, false
 			t.WhatToDo = "check the LINEWORKS_ settings of the credentials against the LINE WORKS Developer Console; the worker tries again by itself"
 		}
 	}
@@ -66,6 +68,8 @@ type gate struct {
 const (
 	gateFirst = 2 * time.Second
 	gateMost  = time.Minute
+	// gateBlip is how long trouble that may pass by itself is kept quiet.
+	gateBlip = 5 * time.Second
 )
 
 func newGate(w *Worker) *gate {
@@ -217,9 +221,12 @@ func (g *gate) firstLook(shut *Trouble) bool { return shut.Reason == "starting" 
 func (g *gate) tell(ctx context.Context) {
 	g.mu.Lock()
 	t, since, told := *g.shut, g.since, g.told
-	g.told = true
+	quiet := told || t.Blip && g.w.now().Sub(since) < gateBlip
+	if !quiet {
+		g.told = true
+	}
 	g.mu.Unlock()
-	if told {
+	if quiet {
 		return
 	}
 	g.w.log.Error("intake paused", zap.String("reason", t.Reason), zap.String("detail", t.Detail), zap.String("what_to_do", t.WhatToDo))

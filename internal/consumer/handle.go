@@ -48,7 +48,7 @@ func (w *Worker) handle(ctx context.Context, d delivery) {
 			w.cannot(d, "claim", err)
 			return
 		}
-		d.beat.limit(claim.LeaseExpiresAt.Add(-w.AckWait))
+		d.beat.leased(claim.LeaseExpiresAt)
 		current, err = w.attempt(ctx, claim, permit)
 		switch {
 		case errors.Is(err, ledger.ErrConflict):

@@ -101,7 +101,7 @@ func (h *house) start() {
 			events.CustomerNotFound:   {100 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond},
 		}, nil),
 		ID: "worker-1", Streams: h.layout.Streams, IntakeStream: "SIGNUP",
-		Concurrency: 3, Timeout: testTimeout, Lease: testLease, AckWait: h.layout.AckWait, SweepInterval: 500 * time.Millisecond,
+		Concurrency: 3, Timeout: testTimeout, Lease: testLease, SweepInterval: 500 * time.Millisecond,
 		Ensure: func(ctx context.Context) error { return broker.Ensure(ctx, h.js, h.layout) }, KeepPartnerText: true,
 	}
 	for _, change := range h.change {

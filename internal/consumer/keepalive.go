@@ -10,16 +10,18 @@ import (
 // keepAlive tells the server that a message is in hand, until it is stopped or reaches
 // the time after which a dead holder's message must come back by itself.
 type keepAlive struct {
+	ackWait time.Duration // after which the server delivers the message again
+
 	mu    sync.Mutex
 	until time.Time // zero: no limit
 	done  chan struct{}
 	over  sync.WaitGroup
 }
 
-func (w *Worker) keepAlive(msg jetstream.Msg) *keepAlive {
-	k := &keepAlive{done: make(chan struct{})}
+func (w *Worker) keepAlive(msg jetstream.Msg, ackWait time.Duration) *keepAlive {
+	k := &keepAlive{ackWait: ackWait, done: make(chan struct{})}
 	k.over.Go(func() {
-		ticker := time.NewTicker(w.AckWait / 3)
+		ticker := time.NewTicker(max(ackWait/3, time.Millisecond))
 		defer ticker.Stop()
 		for {
 			select {
@@ -39,11 +41,11 @@ func (w *Worker) keepAlive(msg jetstream.Msg) *keepAlive {
 	return k
 }
 
-// limit ends the signs of life at a time.
-func (k *keepAlive) limit(until time.Time) {
+// leased ends the signs of life so that the message of a holder who died comes back when its lease ends.
+func (k *keepAlive) leased(expires time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.until = until
+	k.until = expires.Add(-k.ackWait)
 }
 
 func (k *keepAlive) stop() {

@@ -13,8 +13,13 @@ import (
 type lane struct {
 	name, stream, consumer string
 	// read makes a delivery of a message; false: there is nothing more to do with it.
-	// streamCreated with the sequence names a message for good.
-	read func(ctx context.Context, msg jetstream.Msg, streamCreated time.Time) (delivery, bool)
+	read func(context.Context, jetstream.Msg, source) (delivery, bool)
+}
+
+// source is what a lane's stream and consumer say of themselves.
+type source struct {
+	streamCreated time.Time // with the sequence, it names a message for good
+	ackWait       time.Duration
 }
 
 const (
@@ -62,7 +67,8 @@ func (w *Worker) pull(ctx, working context.Context, l lane) error {
 	if err != nil {
 		return err
 	}
-	created := stream.CachedInfo().Created // a stream made anew has a new consumer, which ends this pull
+	// A stream made anew has a new consumer, which ends this pull.
+	from := source{streamCreated: stream.CachedInfo().Created, ackWait: cons.CachedInfo().Config.AckWait}
 	messages, err := cons.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry))
 	if err != nil {
 		return err
@@ -84,7 +90,7 @@ func (w *Worker) pull(ctx, working context.Context, l lane) error {
 		}
 		w.setMissing(nil)
 		w.held.Add(1)
-		w.take(working, l, msg, created)
+		w.take(working, l, msg, from)
 		w.held.Add(-1)
 	}
 }
@@ -101,10 +107,10 @@ func (w *Worker) giveBack(messages jetstream.MessagesContext) {
 	}
 }
 
-func (w *Worker) take(ctx context.Context, l lane, msg jetstream.Msg, created time.Time) {
-	beat := w.keepAlive(msg)
+func (w *Worker) take(ctx context.Context, l lane, msg jetstream.Msg, from source) {
+	beat := w.keepAlive(msg, from.ackWait)
 	defer beat.stop()
-	d, ok := l.read(ctx, msg, created)
+	d, ok := l.read(ctx, msg, from)
 	if !ok {
 		return
 	}

@@ -30,7 +30,7 @@ func (d delivery) event() *events.EventRef {
 
 // readAccepted reads a terms-accepted event. What nobody can act on is recorded as
 // rejected, with its original, then terminated; false: there is nothing more to do.
-func (w *Worker) readAccepted(ctx context.Context, msg jetstream.Msg, created time.Time) (delivery, bool) {
+func (w *Worker) readAccepted(ctx context.Context, msg jetstream.Msg, from source) (delivery, bool) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		w.log.Error("message without JetStream metadata left alone", zap.String("subject", msg.Subject()), zap.Error(err))
@@ -38,7 +38,7 @@ func (w *Worker) readAccepted(ctx context.Context, msg jetstream.Msg, created ti
 	}
 	m := events.Message{
 		Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data(),
-		Stream: meta.Stream, StreamCreated: created, Sequence: meta.Sequence.Stream, StoredAt: meta.Timestamp,
+		Stream: meta.Stream, StreamCreated: from.streamCreated, Sequence: meta.Sequence.Stream, StoredAt: meta.Timestamp,
 	}
 	accepted, err := w.Decoder.Decode(m)
 	var why *events.Undecodable
@@ -74,7 +74,7 @@ func (w *Worker) reject(ctx context.Context, msg jetstream.Msg, m events.Message
 }
 
 // readWakeUp reads a fired timer.
-func (w *Worker) readWakeUp(_ context.Context, msg jetstream.Msg, _ time.Time) (delivery, bool) {
+func (w *Worker) readWakeUp(_ context.Context, msg jetstream.Msg, _ source) (delivery, bool) {
 	meta, err := msg.Metadata()
 	domainID, ok := events.DomainOfSubject(msg.Subject())
 	if err != nil || !ok {

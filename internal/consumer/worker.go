@@ -46,7 +46,6 @@ type Options struct {
 	Concurrency   int           // simultaneous requests to the partner
 	Timeout       time.Duration // of one request
 	Lease         time.Duration // of a claim
-	AckWait       time.Duration // of both consumers
 	SweepInterval time.Duration
 
 	// Ensure makes sure that streams and consumers are there, and says which is not.

@@ -76,9 +76,9 @@ type Record struct {
 	FirstAttemptAt time.Time       `json:"firstAttemptAt,omitzero"` // of this round, which began then
 	LastCallAt     time.Time       `json:"lastCallAt,omitzero"`     // start of the last activate request
 	NotBefore      time.Time       `json:"notBefore,omitzero"`      // a retry time that the partner gave
-	Seen           map[Reason]Seen `json:"seen,omitempty"`
-	Waived         int64           `json:"waived,omitempty"` // seconds added to GiveUpAt
-	Calls          int             `json:"calls"`            // activate requests sent or presumed sent, in all rounds
+	Seen           map[Reason]Seen `json:"seen"`
+	Waived         int64           `json:"waived"` // seconds added to GiveUpAt
+	Calls          int             `json:"calls"`  // activate requests sent or presumed sent, in all rounds
 	GiveUpAt       time.Time       `json:"giveUpAt,omitzero"`
 	Unsettled      bool            `json:"unsettled"` // while true no activate is sent
 	Settling       *Settling       `json:"settling,omitempty"`
@@ -108,7 +108,11 @@ func RecordID(domainID int64, expected uint64, s State) string {
 
 // EncodeRecord writes r as a CloudEvent. expected is the family's last sequence that the write will expect.
 func EncodeRecord(r *Record, source string, expected uint64, now time.Time) ([]byte, error) {
-	data, err := marshal(r)
+	written := *r
+	if written.Seen == nil {
+		written.Seen = map[Reason]Seen{}
+	}
+	data, err := marshal(written)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s of domain %d: %w", r.State, r.DomainID, err)
 	}

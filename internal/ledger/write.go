@@ -61,7 +61,7 @@ func (l *Ledger) write(ctx context.Context, r *events.Record, expected uint64) (
 	token := nuid.Next()
 	family := events.CustomerFamily(r.DomainID)
 	retry := writeBackoff()
-	for {
+	for tries := 1; ; tries++ {
 		ack, err := l.publish(ctx, &nats.Msg{
 			Subject: events.CustomerSubject(r.DomainID, r.State),
 			Header: nats.Header{
@@ -100,7 +100,7 @@ func (l *Ledger) write(ctx context.Context, r *events.Record, expected uint64) (
 		case isFinal(err):
 			return nil, fmt.Errorf("write %s of domain %d: %w", r.State, r.DomainID, err)
 		}
-		l.log.Debug("write again", zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)), zap.Error(err))
+		l.grumble(tries, "record not stored yet, written again", err, zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)))
 		if !pause(ctx, retry.NextBackOff()) {
 			return nil, fmt.Errorf("write %s of domain %d: not known whether it was stored: %w", r.State, r.DomainID, errors.Join(context.Cause(ctx), err))
 		}
@@ -117,15 +117,25 @@ func (l *Ledger) publish(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, e
 // publishUntil repeats a message that may safely be stored twice until it is acked.
 func (l *Ledger) publishUntil(ctx context.Context, m *nats.Msg) error {
 	retry := writeBackoff()
-	for {
+	for tries := 1; ; tries++ {
 		_, err := l.publish(ctx, m)
 		if err == nil || isFinal(err) {
 			return err
 		}
+		l.grumble(tries, "message not stored yet, published again", err, zap.String("subject", m.Subject))
 		if !pause(ctx, retry.NextBackOff()) {
 			return fmt.Errorf("publish on %s: %w", m.Subject, errors.Join(context.Cause(ctx), err))
 		}
 	}
+}
+
+// grumble logs a repeated failure now and then, not each time.
+func (l *Ledger) grumble(tries int, msg string, err error, fields ...zap.Field) {
+	level := zap.DebugLevel
+	if tries%10 == 5 {
+		level = zap.WarnLevel
+	}
+	l.log.Log(level, msg, append(fields, zap.Int("tries", tries), zap.Error(err))...)
 }
 
 // writeBackoff never ends by itself: the context does.

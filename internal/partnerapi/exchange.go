@@ -129,15 +129,13 @@ func (c *Client) send(ctx context.Context, r request, target *url.URL, tok token
 	ctx, g.cancel = context.WithCancelCause(ctx)
 	defer g.cancel(nil)
 	g.ctx = ctx
-	req, err := http.NewRequestWithContext(
-		httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: g.gotConn}), r.method, target.String(), nil)
-	if err != nil {
-		return nil, c.failure(r, NotSent, nil, "no request could be made for this URL: check "+settingAPIURL)
-	}
-	req.Header.Set("Authorization", "Bearer "+tok.value) // set on each hop: Go's client drops it on another host
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", c.cfg.UserAgent)
-	resp, err := c.transport.RoundTrip(req)
+	req := &http.Request{Method: r.method, URL: target, Header: http.Header{
+		"Authorization": {"Bearer " + tok.value}, // on each hop: Go's client would drop it on another host
+		"Accept":        {"application/json"},
+		"User-Agent":    {c.cfg.UserAgent},
+	}}
+	trace := &httptrace.ClientTrace{GotConn: g.gotConn}
+	resp, err := c.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	if err == nil {
 		ans := readAnswer(resp)
 		ans.sent, ans.at = g.sent, c.now()
@@ -172,7 +170,9 @@ type gate struct {
 	late     bool
 }
 
-// gotConn lets the write begin, or closes the connection so that none can.
+// gotConn lets the write begin, or closes the connection so that none can. Ending
+// the context as well keeps the transport from trying one connection after the
+// other.
 func (g *gate) gotConn(info httptrace.GotConnInfo) {
 	g.late = !g.now().Before(g.deadline)
 	if g.late || g.ctx.Err() != nil {

@@ -153,8 +153,29 @@ func TestTooLateOnAConnectionInUse(t *testing.T) {
 		clk.add(5 * time.Second)
 		return clk.Now()
 	}
+	c.transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+		t.Error("another connection was tried")
+		return nil, net.ErrClosed
+	}
 	_, err := c.Activate(t.Context(), ourID, Call{})
 	if e := failed(t, err, TooLate); e.Sent != 0 || p.requests.Load() != 2 {
+		t.Errorf("%+v, %d arrived", e, p.requests.Load())
+	}
+}
+
+func TestCancelledAtTheLastMomentWritesNothing(t *testing.T) {
+	t.Parallel()
+	c, p := answering(t, reply(200, activeObject), readyMade("ready"))
+	ctx, cancel := context.WithCancel(t.Context())
+	looks := 0
+	c.cfg.Now = func() time.Time {
+		if looks++; looks == 2 { // the first is before dialling, the second at the write
+			cancel()
+		}
+		return time.Now()
+	}
+	_, err := c.Activate(ctx, ourID, Call{Starting: func() { t.Error("started") }})
+	if e := failed(t, err, NotSent); !errors.Is(err, context.Canceled) || e.Sent != 0 || p.requests.Load() != 0 {
 		t.Errorf("%+v, %d arrived", e, p.requests.Load())
 	}
 }
@@ -232,6 +253,34 @@ func TestTokenRefused(t *testing.T) {
 				t.Errorf("%d requests, %d fetches, %d started, %d sent", p.requests.Load(), p.fetches.Load(), started, sent)
 			}
 		})
+	}
+}
+
+// TestNoNewTokenAfterARefusal: what was sent stays counted.
+func TestNoNewTokenAfterARefusal(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	var p *partner
+	p = newPartner(t, reply(401, ""), func(w http.ResponseWriter, r *http.Request) {
+		switch p.fetches.Load() {
+		case 1, 3:
+			_, _ = io.WriteString(w, `{"access_token":"abc"}`)
+		case 2:
+			w.WriteHeader(503)
+		default:
+			_, _ = io.Copy(io.Discard, r.Body)
+			cancel()
+			<-r.Context().Done()
+		}
+	})
+	c := p.client(t)
+	_, err := c.Activate(ctx, ourID, Call{})
+	if e := failed(t, err, Token); e.Sent != 1 || e.Credentials || e.Status != 503 {
+		t.Errorf("%+v", e)
+	}
+	_, err = c.Activate(ctx, ourID, Call{})
+	if e := failed(t, err, NotSent); e.Sent != 1 || !errors.Is(err, context.Canceled) || e.Op != OpActivate {
+		t.Errorf("%+v", e)
 	}
 }
 

@@ -3,6 +3,7 @@ package partnerapi
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -168,6 +169,28 @@ func TestCustomerMayBeInactive(t *testing.T) {
 				t.Errorf("%+v, %v", got, err)
 			}
 		})
+	}
+}
+
+// TestScanNamesWhatItShows: members and their members, nothing deeper.
+func TestScanNamesWhatItShows(t *testing.T) {
+	t.Parallel()
+	var got []string
+	whole := scan([]byte(`{"a":1,"b":{"c":"x","d":{"e":1,"c":2}},"f":[{"g":1},"h"],"i":null} trailing`), func(name string, value any) {
+		got = append(got, fmt.Sprint(name, "=", value))
+	})
+	if want := "a=1 b={ b.c=x b.d={ f=[ i=<nil>"; strings.Join(got, " ") != want || !whole {
+		t.Errorf("%v, to its end: %v", got, whole)
+	}
+}
+
+func TestReadBodyHoldsNoMoreThanItsLimit(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{"plain": strings.Repeat("x", 1<<20), "zipped": zipped(strings.Repeat("x", 1<<20))} {
+		got, err := readBody(strings.NewReader(body), 1<<10)
+		if len(got) != 1<<10 || cap(got) > 1<<14 || !errors.Is(err, errTooLong) {
+			t.Errorf("%s: %d bytes, room for %d, %v", name, len(got), cap(got), err)
+		}
 	}
 }
 

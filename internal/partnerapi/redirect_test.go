@@ -31,6 +31,7 @@ func TestMayFollow(t *testing.T) {
 		{real, "https://jp2.worksapis.com@evil.example/", false},
 		{real, "https://user:pw@jp2.worksapis.com/", false},
 		{real, "https://evil.example%2f.worksapis.com/", false},
+		{real, "https://evil.c℀.worksapis.com/x", false}, // some mappings of names read a slash in it
 		{real, "https://127.0.0.1/x", false},
 		{real, "https:///x", false},
 		{real, "mailto:a@worksapis.com", false},

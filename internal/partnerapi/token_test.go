@@ -89,6 +89,20 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 	}
 }
 
+func TestDropForgetsThatTokenAlone(t *testing.T) {
+	t.Parallel()
+	c, p := tokenClient(t, nil)
+	for i, drop := range []string{"", "another", issued(1)} {
+		c.tokens.drop(token{value: drop})
+		if err := c.EnsureToken(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if want := int32(1 + i/2); p.fetches.Load() != want {
+			t.Errorf("after %q: %d fetches, wanted %d", drop, p.fetches.Load(), want)
+		}
+	}
+}
+
 // TestTokenLife: how long each form of expires_in lets a token serve.
 func TestTokenLife(t *testing.T) {
 	t.Parallel()

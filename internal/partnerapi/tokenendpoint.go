@@ -51,10 +51,7 @@ func (t *tokens) exchange(ctx context.Context, secret, assertion string) (token,
 		},
 		AuthStyle: oauth2.AuthStyleInParams,
 	}
-	granted, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, &http.Client{
-		Transport:     reader,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}))
+	granted, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: reader}))
 	if reader.ans == nil {
 		trouble, safe := describe(err)
 		fail := temporary("the token endpoint gave no answer: " + trouble)
@@ -128,7 +125,8 @@ func (t *tokens) drift(ans *answer) string {
 }
 
 // endpointReader is the transport that oauth2 gets. It reads the answer itself
-// and hands on only what oauth2 cannot misread.
+// and hands on only what oauth2 cannot misread: a token under 200, or 400. So
+// redirects are not followed either.
 type endpointReader struct {
 	base  http.RoundTripper
 	agent string

@@ -1,0 +1,93 @@
+package ledger_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"activation-worker/internal/broker/brokertest"
+	"activation-worker/internal/events"
+	"activation-worker/internal/ledger"
+)
+
+// leader is the node that leads a stream.
+func (w *world) leader(t *testing.T, c *brokertest.Cluster, stream string) *brokertest.Server {
+	t.Helper()
+	s, err := w.js.Stream(limited(t), stream)
+	if err != nil {
+		t.Fatalf("stream %s: %v", stream, err)
+	}
+	for _, node := range c.Nodes {
+		if node.Name() == s.CachedInfo().Cluster.Leader {
+			return node
+		}
+	}
+	t.Fatalf("no node leads %s: %+v", stream, s.CachedInfo().Cluster)
+	return nil
+}
+
+// Two workers race for each of many customers, and the ledger's leader goes away in the middle: each customer has one
+// claim and one outcome, and whoever believes that it won, did.
+func TestLeaderFailover(t *testing.T) {
+	t.Parallel()
+	const customers, pairs, stopAfter = 240, 6, 60
+	p, c := threeNodes(t)
+	w := p.world(t)
+	leader := w.leader(t, c, w.layout.Streams.Ledger)
+	ctx := limited(t)
+
+	ids := make(chan int64)
+	winners := make([]atomic.Int32, customers+1)
+	var done atomic.Int32
+	halfway := make(chan struct{})
+	var all sync.WaitGroup
+	for n := range pairs {
+		l := w.ledger(t, over(w.connect(t, w.url)))
+		all.Go(func() {
+			for id := range ids {
+				var pair sync.WaitGroup
+				for side := range 2 {
+					pair.Go(func() {
+						name := fmt.Sprintf("w%d.%d", n, side)
+						got, err := l.Claim(ctx, record(id, events.Started, worker(name)), 0)
+						if errors.Is(err, ledger.ErrConflict) {
+							return
+						}
+						if err != nil {
+							t.Errorf("claim %d: %v", id, err)
+							return
+						}
+						defer l.Release()
+						winners[id].Add(1)
+						if _, err := l.Record(ctx, record(id, events.Activated, worker(name)), got.Sequence); err != nil {
+							t.Errorf("outcome of %d: %v", id, err)
+						}
+					})
+				}
+				pair.Wait()
+				if done.Add(1) == stopAfter {
+					close(halfway)
+				}
+			}
+		})
+	}
+	all.Go(func() {
+		<-halfway
+		leader.Stop()
+	})
+	for id := range customers {
+		ids <- int64(id + 1)
+	}
+	close(ids)
+	all.Wait()
+
+	l := w.ledger(t)
+	for id := int64(1); id <= customers; id++ {
+		if n := winners[id].Load(); n != 1 {
+			t.Errorf("%d workers believe that they claimed %d", n, id)
+		}
+		wantStates(t, l, id, events.Started, events.Activated)
+	}
+}

@@ -1,0 +1,172 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"activation-worker/internal/events"
+	"activation-worker/internal/ledger"
+)
+
+func testForeign(t *testing.T, _ *place, w *world) {
+	const v1 = `"urn:activation-worker:x/v1"`
+	for name, c := range map[string]struct {
+		state        events.State
+		schema, data string
+	}{
+		"a higher version":    {events.Deferred, `"urn:activation-worker:x/v2"`, `{"domainId":%}`},
+		"an unknown state":    {"forgotten", v1, `{"domainId":%}`},
+		"an unknown reason":   {events.Deferred, v1, `{"domainId":%,"reason":"moon_phase"}`},
+		"another customer's":  {events.Deferred, v1, `{"domainId":1}`},
+		"no object":           {events.Deferred, v1, `"text"`},
+		"no event, by schema": {events.Started, `7`, `{}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, id := w.ledger(t), w.customer()
+			w.foreign(t, id, c.state, c.schema, withID(c.data, id))
+			r, err := l.Load(limited(t), id)
+			if !errors.Is(err, events.ErrForeignRecord) || r != nil {
+				t.Errorf("load: %+v %v", r, err)
+			}
+			r, err = l.Claim(limited(t), record(id, events.Started), 0)
+			if !errors.Is(err, events.ErrForeignRecord) || errors.Is(err, ledger.ErrConflict) || r != nil {
+				t.Errorf("claim: %+v %v", r, err)
+			}
+			wantStates(t, l, id, c.state)
+		})
+	}
+}
+
+func withID(data string, id int64) string {
+	for i := range data {
+		if data[i] == '%' {
+			return data[:i] + events.RecordID(id, 0, "")[:len(events.RecordID(id, 0, ""))-len("-0-")] + data[i+1:]
+		}
+	}
+	return data
+}
+
+func testNothing(t *testing.T, _ *place, w *world) {
+	l, id := w.ledger(t), w.customer()
+	if r, err := l.Load(limited(t), id); r != nil || err != nil {
+		t.Errorf("load: %+v %v", r, err)
+	}
+	wantStates(t, l, id)
+	if ids, err := l.FindDomain(limited(t), "nobody.example"); len(ids) != 0 || err != nil {
+		t.Errorf("find domain: %v %v", ids, err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.Load(ended, id); !errors.Is(err, context.Canceled) {
+		t.Errorf("load for nobody: %v", err)
+	}
+	if _, err := l.History(ended, id); !errors.Is(err, context.Canceled) {
+		t.Errorf("history for nobody: %v", err)
+	}
+}
+
+func testHistory(t *testing.T, _ *place, w *world) {
+	const rounds, kept = 20, 16
+	l, id := w.ledger(t), w.customer()
+	claim(t, l, record(w.customer(), events.Started), 0) // somebody else
+	var expected uint64
+	var want []uint64
+	for range rounds {
+		for _, s := range []events.State{events.Started, events.Deferred} {
+			expected = store(t, l, record(id, s), expected).Sequence
+			want = append(want, expected)
+		}
+	}
+	var got []uint64
+	for _, e := range stored(t, l, id) {
+		got = append(got, e.Sequence)
+		if _, err := events.DecodeRecord(e.Subject, e.Sequence, e.Data); err != nil {
+			t.Error(err)
+		}
+		if nats.Header(e.Header).Get("Content-Type") != events.ContentType {
+			t.Errorf("header of %d is %v", e.Sequence, e.Header)
+		}
+	}
+	if want = want[2*(rounds-kept):]; !slices.Equal(got, want) {
+		t.Errorf("sequences are %v, want %v", got, want)
+	}
+}
+
+func testFindDomain(t *testing.T, _ *place, w *world) {
+	named := func(domain string) func(*events.Record) { return func(r *events.Record) { r.Domain = domain } }
+	l := w.ledger(t)
+	one, two, other := w.customer(), w.customer(), w.customer()
+	first := store(t, l, record(one, events.Started, named("Found.example")), 0)
+	store(t, l, record(one, events.Activated, named("Found.example")), first.Sequence)
+	store(t, l, record(two, events.Deferred, named("found.EXAMPLE")), 0)
+	store(t, l, record(other, events.Deferred, named("found.example.org")), 0)
+	ids, err := l.FindDomain(limited(t), "found.example")
+	if slices.Sort(ids); err != nil || !slices.Equal(ids, []int64{one, two}) {
+		t.Errorf("found %v, want %d and %d: %v", ids, one, two, err)
+	}
+}
+
+func testFindIntake(t *testing.T, p *place, _ *world) {
+	w := p.world(t)
+	l := w.ledger(t)
+	for _, text := range []string{"a", "b", "c", "b"} {
+		if _, err := w.js.Publish(limited(t), events.DefaultIntakeSubject, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		text     string
+		from     uint64
+		most     int
+		want     uint64
+		complete bool
+	}{
+		"the first that fits":        {text: "b", from: 1, most: 100, want: 2, complete: true},
+		"from a sequence on":         {text: "b", from: 3, most: 100, want: 4, complete: true},
+		"none fits":                  {text: "z", from: 1, most: 100, complete: true},
+		"as many as may be looked at": {text: "z", from: 1, most: 4, complete: true},
+		"one more than may be":       {text: "z", from: 1, most: 3},
+		"found as the last that may": {text: "c", from: 1, most: 3, want: 3, complete: true},
+		"after the end":              {text: "b", from: 5, most: 100, complete: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, complete, err := l.FindIntake(limited(t), w.layoutIntake(), events.DefaultIntakeSubject, c.from, c.most, func(m events.Message) bool {
+				if m.Stream != w.layoutIntake() || m.Subject != events.DefaultIntakeSubject || m.Sequence == 0 {
+					t.Errorf("message is %+v", m)
+				}
+				return string(m.Data) == c.text
+			})
+			if got != c.want || complete != c.complete || err != nil {
+				t.Errorf("found %d, complete %v: %v; want %d, %v", got, complete, err, c.want, c.complete)
+			}
+		})
+	}
+}
+
+func (w *world) layoutIntake() string { return events.DefaultIntakeStream }
+
+func testReadersCleanUp(t *testing.T, p *place, _ *world) {
+	w := p.world(t)
+	l := w.ledger(t)
+	store(t, l, record(1, events.Started), 0)
+	for range 3 {
+		stored(t, l, 1)
+		stored(t, l, 2)
+		if _, err := l.FindDomain(limited(t), "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := w.js.Stream(limited(t), w.layout.Streams.Ledger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.CachedInfo().State.Consumers; got != 0 {
+		t.Errorf("%d consumers are left on the ledger after reading it", got)
+	}
+}

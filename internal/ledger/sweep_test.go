@@ -1,0 +1,199 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"activation-worker/internal/events"
+	"activation-worker/internal/ledger"
+)
+
+// at makes a ledger believe that it is that time.
+func at(now time.Time) func(*ledger.Options) {
+	return func(o *ledger.Options) { o.Now = func() time.Time { return now } }
+}
+
+func due(when time.Time) func(*events.Record) {
+	return func(r *events.Record) { r.NextAttemptAt = when.UTC() }
+}
+
+func leased(until time.Time) func(*events.Record) {
+	return func(r *events.Record) { r.LeaseExpiresAt = until.UTC() }
+}
+
+// noForeign fails at a record that a sweep leaves alone.
+func noForeign(t *testing.T) func(error) {
+	return func(err error) { t.Errorf("left alone: %v", err) }
+}
+
+func testSweep(t *testing.T, p *place, _ *world) {
+	w := p.world(t)
+	now := time.Now()
+	l := w.ledger(t, at(now))
+	ctx := limited(t)
+	put := func(id int64, records ...*events.Record) {
+		var expected uint64
+		for _, r := range records {
+			expected = store(t, l, r, expected).Sequence
+		}
+	}
+	late := due(now.Add(-time.Minute))
+	put(1, record(1, events.Started), record(1, events.Deferred, late))                          // timer lost
+	put(2, record(2, events.Started, leased(now.Add(-time.Minute))))                             // its worker died
+	put(3, record(3, events.Deferred, due(now.Add(-2*time.Second))))                             // just late enough
+	put(4, record(4, events.Deferred, due(now.Add(-1999*time.Millisecond))))                     // its wake-up may be on its way
+	put(5, record(5, events.Deferred, due(now.Add(time.Minute))))                                // not due
+	put(6, record(6, events.Started, leased(now.Add(time.Minute))))                              // at work
+	put(7, record(7, events.Deferred, late))                                                     // has a timer
+	put(8, record(8, events.Deferred, late))                                                     // has a wake-up in the queue
+	put(9, record(9, events.Deferred, late), record(9, events.Activated))                        // done
+	put(10, record(10, events.Deferred, late), record(10, events.Failed))                        // given up
+	put(11, record(11, events.Deferred, late), record(11, events.Started, leased(now.Add(1e9)))) // at work again
+	put(12, record(12, events.Started, leased(now.Add(-time.Hour))), record(12, events.Deferred, due(now.Add(1e9))))
+	armed := []int64{1, 2, 3}
+	if err := l.Arm(ctx, 7, now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.js.Publish(ctx, events.DueSubject(8), nil); err != nil {
+		t.Fatal(err)
+	}
+	w.foreign(t, 13, events.Deferred, `"urn:x/v2"`, `{"domainId":13,"reason":"transient","nextAttemptAt":"2020-01-01T00:00:00Z"}`)
+	fired := w.subscribe(t, events.SubjectDue)
+
+	var strange []error
+	n, err := l.Sweep(ctx, "w1", func(err error) { strange = append(strange, err) })
+	if err != nil || n != len(armed) {
+		t.Errorf("armed %d timers, want %d: %v", n, len(armed), err)
+	}
+	if len(strange) != 1 || !errors.Is(strange[0], events.ErrForeignRecord) {
+		t.Errorf("records left alone: %v, want the one of a newer version", strange)
+	}
+	var woken []int64
+	for range armed {
+		id, _ := events.DomainOfSubject(receive(t, fired).Subject)
+		woken = append(woken, id)
+	}
+	if slices.Sort(woken); !slices.Equal(woken, armed) {
+		t.Errorf("woken are %v, want %v", woken, armed)
+	}
+	for id := int64(4); id <= 13; id++ {
+		if m := w.last(t, w.layout.Streams.Work, events.TimerSubject(id)); (m != nil) != (id == 7) {
+			t.Errorf("customer %d has the timer %v", id, m)
+		}
+	}
+	if n, err := l.Sweep(ctx, "w1", func(error) {}); n != 0 || err != nil {
+		t.Errorf("a second sweep arms %d: %v", n, err)
+	}
+	w.wantNoSweeper(t)
+	for id := int64(1); id <= 13; id++ {
+		for _, e := range stored(t, l, id) {
+			if e.Subject == events.CustomerSubject(id, events.Started) && (id == 1 || id == 2 || id == 11 || id == 12 || id == 6) {
+				continue
+			}
+			if e.Subject == events.CustomerSubject(id, events.Started) {
+				t.Errorf("the sweep claimed %d", id)
+			}
+		}
+	}
+}
+
+func testSweepMany(t *testing.T, p *place, _ *world) {
+	const many = 260 // more than one batch
+	w := p.world(t)
+	now := time.Now()
+	l := w.ledger(t, at(now))
+	fired := w.subscribe(t, events.SubjectDue)
+	for id := int64(1); id <= many; id++ {
+		store(t, l, record(id, events.Deferred, due(now.Add(-time.Hour))), 0)
+	}
+	if n, err := l.Sweep(limited(t), "w1", noForeign(t)); n != many || err != nil {
+		t.Fatalf("armed %d of %d: %v", n, many, err)
+	}
+	for range many {
+		receive(t, fired)
+	}
+}
+
+// sweeping begins a sweep that holds still at a record of a newer version until release is closed.
+func (w *world) sweeping(ctx context.Context, t *testing.T, release <-chan struct{}) (began <-chan struct{}, result <-chan error) {
+	t.Helper()
+	w.foreign(t, w.customer(), events.Deferred, `"urn:x/v2"`, `{}`)
+	l := w.ledger(t)
+	holds, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		_, err := l.Sweep(ctx, "w1", func(error) {
+			close(holds)
+			<-release
+		})
+		done <- err
+	}()
+	return holds, done
+}
+
+func testSweepAlone(t *testing.T, p *place, _ *world) {
+	w := p.world(t)
+	other := w.ledger(t, over(w.connect(t, w.url)))
+	store(t, other, record(1, events.Deferred, due(time.Now().Add(-time.Hour))), 0)
+	ctx := limited(t)
+	release := make(chan struct{})
+	began, result := w.sweeping(ctx, t, release)
+	<-began
+	if n, err := other.Sweep(ctx, "w2", noForeign(t)); n != 0 || err != nil {
+		t.Errorf("while another sweeps a sweep returns %d, %v", n, err)
+	}
+	c, err := w.js.Consumer(ctx, w.layout.Streams.Ledger, "sweep")
+	if err != nil {
+		t.Fatalf("the sweep is not seen on the server: %v", err)
+	}
+	if got := c.CachedInfo().Config; got.InactiveThreshold <= 0 || got.InactiveThreshold > 30*time.Second || got.Durable != "" || got.AckPolicy != jetstream.AckNonePolicy {
+		t.Errorf("a dead sweep would hold the place: %+v", got)
+	}
+	close(release)
+	if err := <-result; err != nil {
+		t.Errorf("the sweep that held: %v", err)
+	}
+	w.wantNoSweeper(t)
+	strange := 0
+	if n, err := other.Sweep(ctx, "w2", func(error) { strange++ }); err != nil || strange != 1 {
+		t.Errorf("the other's turn: armed %d, left %d alone: %v", n, strange, err)
+	}
+}
+
+func testSweepStopped(t *testing.T, p *place, _ *world) {
+	w := p.world(t)
+	for id := int64(1); id <= 20; id++ {
+		store(t, w.ledger(t), record(id, events.Started, leased(time.Now().Add(-time.Hour))), 0)
+	}
+	ctx, cancel := context.WithCancel(limited(t))
+	release := make(chan struct{})
+	began, result := w.sweeping(ctx, t, release)
+	<-began
+	cancel()
+	close(release)
+	if err := <-result; !errors.Is(err, context.Canceled) {
+		t.Errorf("a stopped sweep returns %v", err)
+	}
+	w.wantNoSweeper(t)
+}
+
+func (w *world) wantNoSweeper(t *testing.T) {
+	t.Helper()
+	if _, err := w.js.Consumer(limited(t), w.layout.Streams.Ledger, "sweep"); !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		t.Errorf("the sweep is still on the server: %v", err)
+	}
+}
+
+// foreign writes a message of another kind of worker in a customer's family.
+func (w *world) foreign(t *testing.T, id int64, s events.State, schema, data string) {
+	t.Helper()
+	msg := fmt.Sprintf(`{"specversion":"1.0","id":"x","source":"/x","type":"x","subject":"%d","time":"2026-01-01T00:00:00Z","dataschema":%s,"data":%s}`, id, schema, data)
+	if _, err := w.js.Publish(limited(t), events.CustomerSubject(id, s), []byte(msg)); err != nil {
+		t.Fatalf("write the foreign record: %v", err)
+	}
+}
