@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/signal"
@@ -14,15 +13,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
 
 	"activation-worker/internal/broker"
 	"activation-worker/internal/config"
-	"activation-worker/internal/consumer"
-	"activation-worker/internal/events"
 	"activation-worker/internal/ledger"
 	"activation-worker/internal/partnerapi/simulator"
 )
@@ -71,7 +66,7 @@ their data in a temporary directory, which is removed at the end. It takes about
 			return d.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().IntVar(&d.customers, "customers", len(mix), "how many customers come")
+	cmd.Flags().IntVar(&d.customers, "customers", len(fateMix), "how many customers come")
 	cmd.Flags().BoolVar(&d.forever, "forever", false, "let new customers come after these, until interrupted")
 	return cmd
 }
@@ -88,7 +83,7 @@ func (d *demo) run(ctx context.Context, out, errOut io.Writer) (err error) {
 	switch {
 	case ctx.Err() != nil && !errors.As(err, new(silent)):
 		return context.Cause(ctx)
-	case err != nil:
+	case err != nil && !errors.Is(err, syscall.EPIPE):
 		fmt.Fprintf(errOut, "\nThe last that the worker and its servers logged:\n%s\n", log.text())
 	}
 	return err
@@ -133,22 +128,22 @@ func (d *demo) perform(ctx context.Context, dir string, out io.Writer, log *zap.
 		return fmt.Errorf("demo: %w", err)
 	}
 	defer outside.Close()
-	fmt.Fprintf(out, "A NATS server, a stand-in for the LINE WORKS partner API and one worker run in this process.\n"+
-		"Customers accept the terms; the worker activates them. What follows is read from its events.\n")
+	fmt.Fprint(out, "A NATS server, a stand-in for the LINE WORKS partner API and a worker run here.\n"+
+		"Customers accept the terms; what becomes of them is read from its events.\n")
 	if d.forever {
-		fmt.Fprintf(out, "Look in from another terminal:  NATS_URL=%s worker status %d\n", server.URL(), firstDemoID)
+		fmt.Fprintf(out, "From another terminal: NATS_URL=%s worker status %d\n", server.URL(), firstDemoID)
 	}
 	fmt.Fprintln(out)
-	show := &show{demo: d, partner: partner, js: outsideJS, layout: layout, view: newView(out, d.expected(), d.environ)}
+	show := &demoShow{demo: d, partner: partner, js: outsideJS, layout: layout, view: newDemoView(out, d.expected(), d.environ)}
 	if err := show.run(ctx, worker); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 	journal := partner.Journal()
-	good := summary(out, show.guests, journal, journal.Check(), ctx.Err() != nil, time.Now())
+	good := demoSummary(out, show.guests, journal, journal.Check(), ctx.Err() != nil, time.Now())
 	if !good {
 		return silent{exitFailed}
 	}
-	fmt.Fprintf(out, "\nNext: worker run is the service itself. README.md says how to connect it to your NATS and to LINE WORKS.\n")
+	fmt.Fprint(out, "\nNext: worker run is the service itself. README.md says how to connect it to your\nNATS and to LINE WORKS.\n")
 	return nil
 }
 
@@ -204,173 +199,6 @@ func demoSettings(base string, creds simulator.Credentials) []string {
 		// Nobody wants to watch for as long as one would wait in earnest.
 		"WORKER_BACKOFF=transient=1s/2s,unknown_outcome=1s/3s/5s,partner_unavailable=1s/2s",
 	}
-}
-
-// show lets customers come and watches the event stream.
-type show struct {
-	*demo
-	partner *simulator.Simulator
-	js      jetstream.JetStream
-	layout  broker.Layout
-	view    view
-
-	guests []*guest // in order of their ids, which have no gaps
-}
-
-// run returns when every customer is done, the patience is over, or ctx ends; the worker has stopped by then.
-func (s *show) run(ctx context.Context, worker *consumer.Worker) error {
-	ctx, end := context.WithCancel(ctx)
-	defer end()
-	group, ctx := errgroup.WithContext(ctx)
-	arrivals, records := make(chan *guest), make(chan *events.Record)
-	group.Go(func() error { return worker.Run(ctx) })
-	group.Go(func() error { return s.announceAll(ctx, arrivals) })
-	group.Go(func() error { return s.follow(ctx, records) })
-	group.Go(func() error {
-		defer end()
-		return s.watch(ctx, arrivals, records)
-	})
-	return group.Wait()
-}
-
-const (
-	announceEvery = 250 * time.Millisecond // in the crowd, at most
-	announceAll   = 8 * time.Second        // the crowd, about
-	redrawEvery   = 150 * time.Millisecond
-)
-
-// announceAll announces the crowd, then a trickle if there is to be one. It closes arrivals when nobody else comes.
-func (s *show) announceAll(ctx context.Context, arrivals chan<- *guest) error {
-	defer close(arrivals)
-	crowd := make([]*guest, s.customers)
-	for i := range crowd {
-		crowd[i] = invite(i)
-		crowd[i].register(s.partner)
-	}
-	if s.tamper != nil {
-		s.tamper(s.partner)
-	}
-	pause := min(announceEvery, announceAll/time.Duration(s.customers))
-	for i := 0; s.forever || i < s.customers; i++ {
-		var g *guest
-		if i < len(crowd) {
-			g = crowd[i]
-		} else {
-			g = invite(i)
-			g.register(s.partner)
-			pause = 500*time.Millisecond + rand.N(2*time.Second)
-		}
-		select {
-		case arrivals <- g:
-		case <-ctx.Done():
-			return nil
-		}
-		for range g.announced {
-			_, err := announce(ctx, s.js, s.layout.IntakeSubject, "signup.terms.accepted", acceptedData{DomainID: g.id})
-			if err != nil && ctx.Err() == nil {
-				return fmt.Errorf("announce domain %d: %w", g.id, err)
-			}
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		}
-	}
-	return nil
-}
-
-// follow reads the state records as any other program would, from the stream.
-func (s *show) follow(ctx context.Context, records chan<- *events.Record) error {
-	cons, err := s.js.OrderedConsumer(ctx, s.layout.Streams.Ledger, jetstream.OrderedConsumerConfig{FilterSubjects: []string{events.SubjectCustomers}})
-	if err != nil {
-		return fmt.Errorf("watch the event stream: %w", err)
-	}
-	messages, err := cons.Messages()
-	if err != nil {
-		return fmt.Errorf("watch the event stream: %w", err)
-	}
-	defer messages.Stop()
-	for {
-		msg, err := messages.Next(jetstream.NextContext(ctx))
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("watch the event stream: %w", err)
-		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return fmt.Errorf("watch the event stream: %w", err)
-		}
-		r, err := events.DecodeRecord(msg.Subject(), meta.Sequence.Stream, msg.Data())
-		if err != nil {
-			return fmt.Errorf("watch the event stream: %w", err)
-		}
-		select {
-		case records <- r:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// watch keeps the customers up to date and shows them.
-func (s *show) watch(ctx context.Context, arrivals <-chan *guest, records <-chan *events.Record) (err error) {
-	defer func() { err = errors.Join(err, s.view.end(s.guests, time.Now())) }()
-	patience := context.Background()
-	if !s.forever {
-		var cancel context.CancelFunc
-		patience, cancel = context.WithTimeout(patience, 30*time.Second+announceAll+time.Duration(s.customers)*time.Second/2)
-		defer cancel()
-	}
-	ticker := time.NewTicker(redrawEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case g, more := <-arrivals:
-			if !more {
-				arrivals = nil
-				continue
-			}
-			g.since = time.Now()
-			s.guests = append(s.guests, g)
-			err = s.view.changed(g, g.since)
-		case r := <-records:
-			if i := r.DomainID - firstDemoID; i >= 0 && i < int64(len(s.guests)) {
-				s.guests[i].see(r, time.Now())
-				err = s.view.changed(s.guests[i], time.Now())
-			}
-		case now := <-ticker.C:
-			if err = s.view.tick(s.guests, now); err == nil && arrivals == nil && s.over(ctx) {
-				return nil
-			}
-		case <-patience.Done():
-			return nil // the summary says who is missing
-		case <-ctx.Done():
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("show the customers: %w", err)
-		}
-	}
-}
-
-// over reports whether every customer is done and every announcement, also the second one of a customer, was dealt with.
-func (s *show) over(ctx context.Context) bool {
-	for _, g := range s.guests {
-		if !g.done() {
-			return false
-		}
-	}
-	cons, err := s.js.Consumer(ctx, s.layout.IntakeStream, events.ConsumerActivator)
-	if err != nil {
-		return false // asked again at the next tick, until the patience is over
-	}
-	info := cons.CachedInfo()
-	return info.NumPending == 0 && info.NumAckPending == 0
 }
 
 // logTail keeps the last of what is written to it.

@@ -65,8 +65,8 @@ var fates = []fate{
 	},
 }
 
-// mix is the order in which the fates come, over and over; the first eight have nearly every one.
-var mix = []string{
+// fateMix is the order in which the fates come, over and over; the first eight have nearly every one.
+var fateMix = []string{
 	"fresh", "announced twice", "answer lost", "slow partner", "refused", "busy partner", "fresh", "lost, seen late",
 	"fresh", "announced twice", "fresh", "fresh", "over the quota", "answer lost", "fresh", "fresh",
 	"slow partner", "fresh", "lost, seen late", "fresh", "announced twice", "refused", "fresh", "fresh",
@@ -83,21 +83,20 @@ type guest struct {
 	since   time.Time // of its announcement
 
 	record      *events.Record // the newest; nil: none yet. Without the partner's object
-	at          time.Time      // when the record was seen
 	activations int            // activated records
 	complete    bool           // the activated event carries the partner's customer
 }
 
 // invite makes the n-th customer, from 0.
 func invite(n int) *guest {
-	name := mix[n%len(mix)]
+	name := fateMix[n%len(fateMix)]
 	kind := fates[slices.IndexFunc(fates, func(f fate) bool { return f.name == name })]
 	return &guest{fate: kind, id: firstDemoID + int64(n), company: companyName(n)}
 }
 
 // companyName makes up the n-th name, at most 13 columns wide; 63 differ.
 func companyName(n int) string {
-	places := []string{"ひので", "青葉", "Kogane ", "みなと", "雪道", "三葉", "あさぎり"}
+	places := []string{"ひので", "青葉", "Kogane ", "みなと", "雪道", "三葉", "月見"}
 	trades := []string{"食品", "印刷", "歯科", "製作所", "商店", "設計", "物流", "茶舗", "Labs"}
 	return places[n%len(places)] + trades[n%len(trades)]
 }
@@ -109,8 +108,8 @@ func (g *guest) register(partner *simulator.Simulator) {
 }
 
 // see takes over a record from the event stream.
-func (g *guest) see(r *events.Record, at time.Time) {
-	g.record, g.at = r, at
+func (g *guest) see(r *events.Record) {
+	g.record = r
 	if r.State == events.Activated {
 		g.activations++
 		var customer struct {
@@ -166,8 +165,8 @@ func (g *guest) wrongs(counts simulator.Counts) []string {
 // onItsWay is how long after its announcement a customer may still be unfinished when the demo is interrupted.
 const onItsWay = 30 * time.Second
 
-// summary counts every customer and every partner call, and reports whether each got what it should.
-func summary(out io.Writer, guests []*guest, j simulator.Journal, breaches []string, interrupted bool, now time.Time) bool {
+// demoSummary counts every customer and every partner call, and reports whether each got what it should.
+func demoSummary(out io.Writer, guests []*guest, j simulator.Journal, breaches []string, interrupted bool, now time.Time) bool {
 	var problems []string
 	pending, states := 0, map[events.State]int{}
 	good, all := map[string]int{}, map[string]int{}
@@ -191,20 +190,20 @@ func summary(out io.Writer, guests []*guest, j simulator.Journal, breaches []str
 			fmt.Fprintf(&b, "%s %9s  %s\n", padded(f.name, specialWidth), fmt.Sprintf("%d of %d", good[f.name], all[f.name]), f.should)
 		}
 	}
-	fmt.Fprintf(&b, "\n%s: %s.", number(len(guests), "customer"), counted(states))
+	fmt.Fprintf(&b, "\n%d customers: %s.", len(guests), statesInWords(states))
 	if pending > 0 {
-		fmt.Fprintf(&b, " %d were still on their way.", pending)
+		fmt.Fprintf(&b, " Still on their way: %d.", pending)
 	}
-	fmt.Fprintf(&b, "\n%s.", calls(j))
-	if len(breaches) == 0 {
-		b.WriteString(" Nobody was activated twice.")
-	}
-	b.WriteString("\n")
+	fmt.Fprintf(&b, "\nPartner calls: %s; %d at once at most.\n", callsInWords(j), j.MaxConcurrent)
 	for _, breach := range breaches {
 		problems = append(problems, "at the partner: "+breach)
 	}
+	whom := "Each"
+	if pending > 0 {
+		whom = "Each of the others"
+	}
 	if len(problems) == 0 {
-		fmt.Fprintf(&b, "Each got what it should.\n")
+		fmt.Fprintf(&b, "%s got what it should, and nobody was activated twice.\n", whom)
 	} else {
 		fmt.Fprintf(&b, "\nNot as it should be:\n  %s\n", strings.Join(problems, "\n  "))
 	}
@@ -212,8 +211,8 @@ func summary(out io.Writer, guests []*guest, j simulator.Journal, breaches []str
 	return err == nil && len(problems) == 0
 }
 
-// counted is a list such as "22 activated, 2 failed".
-func counted(states map[events.State]int) string {
+// statesInWords is a list such as "22 activated, 2 failed".
+func statesInWords(states map[events.State]int) string {
 	var parts []string
 	for _, s := range []events.State{events.Activated, events.Failed, events.Deferred, events.Started, "announced"} {
 		if states[s] > 0 {
@@ -223,13 +222,8 @@ func counted(states map[events.State]int) string {
 	return cmp.Or(strings.Join(parts, ", "), "none came")
 }
 
-// operations are the partner's, in words.
-var operations = map[simulator.Operation]string{
-	simulator.OpActivate: "activate call", simulator.OpCustomer: "look-up", simulator.OpList: "list call",
-}
-
-// calls is every request that the partner got, by operation.
-func calls(j simulator.Journal) string {
+// callsInWords is every request that the partner got, by operation.
+func callsInWords(j simulator.Journal) string {
 	counts, applied := map[simulator.Operation]int{}, 0
 	for _, c := range j.Calls {
 		counts[c.Op]++
@@ -237,22 +231,16 @@ func calls(j simulator.Journal) string {
 			applied++
 		}
 	}
-	parts := []string{}
+	var parts []string
 	for _, op := range slices.Sorted(maps.Keys(counts)) {
-		part := number(counts[op], cmp.Or(operations[op], string(op)))
-		if op == simulator.OpActivate {
-			part += fmt.Sprintf(" (%d took effect)", applied)
+		switch op {
+		case simulator.OpActivate:
+			parts = append(parts, fmt.Sprintf("%d activate (%d took effect)", counts[op], applied))
+		case simulator.OpCustomer:
+			parts = append(parts, fmt.Sprintf("%d look-up", counts[op]))
+		default:
+			parts = append(parts, fmt.Sprintf("%d %s", counts[op], op))
 		}
-		parts = append(parts, part)
 	}
-	parts = append(parts, number(j.TokenRequests, "token request"))
-	return fmt.Sprintf("The partner got %s; at most %d calls at once", strings.Join(parts, ", "), j.MaxConcurrent)
-}
-
-// number is a count with its noun.
-func number(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
+	return strings.Join(append(parts, fmt.Sprintf("%d token", j.TokenRequests)), ", ")
 }

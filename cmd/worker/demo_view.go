@@ -15,20 +15,20 @@ import (
 	"activation-worker/internal/events"
 )
 
-// view shows the customers while their states change.
-type view interface {
-	changed(g *guest, now time.Time) error          // after each change of a customer
-	tick(guests []*guest, now time.Time) error      // a few times a second
-	end(guests []*guest, now time.Time) (err error) // leaves the terminal as it was; twice is harmless
+// demoView shows the customers while their states change.
+type demoView interface {
+	changed(g *guest, now time.Time) error     // after each change of a customer
+	tick(guests []*guest, now time.Time) error // a few times a second
+	end(guests []*guest, now time.Time) error  // leaves the terminal as it was
 }
 
-// newView is a live table on a terminal, else a line for each change. total is how many customers will come; 0: no end.
-func newView(out io.Writer, total int, environ []string) view {
+// newDemoView is a live table on a terminal, else a line for each change. total is how many customers will come; 0: no end.
+func newDemoView(out io.Writer, total int, environ []string) demoView {
 	if !isTerminal(out) || slices.Contains(environ, "TERM=dumb") {
-		return &lines{out: out, began: time.Now()}
+		return &demoLines{out: out, began: time.Now()}
 	}
 	f := out.(*os.File) //nolint:errcheck // isTerminal has looked
-	return &table{
+	return &demoTable{
 		out: out, total: total, began: time.Now(),
 		colour: !slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, "NO_COLOR=") && v != "NO_COLOR=" }),
 		size: func() (width, height int) {
@@ -56,10 +56,10 @@ var narrow = &runewidth.Condition{StrictEmojiNeutral: true}
 
 // padded is text in exactly that many columns.
 func padded(text string, width int) string {
-	return narrow.FillRight(cut(text, width), width)
+	return narrow.FillRight(cutTo(text, width), width)
 }
 
-func cut(text string, width int) string { return narrow.Truncate(text, max(0, width), "…") }
+func cutTo(text string, width int) string { return narrow.Truncate(text, max(0, width), "…") }
 
 // detail says why, and what comes next; then is what stands before the time of the next attempt.
 func (g *guest) detail(then string, now time.Time) string {
@@ -83,23 +83,23 @@ func (g *guest) detail(then string, now time.Time) string {
 	return text
 }
 
-// lines is a view that prints a line for each change.
-type lines struct {
+// demoLines is a view that prints a line for each change.
+type demoLines struct {
 	out   io.Writer
 	began time.Time
 }
 
-func (v *lines) changed(g *guest, now time.Time) error {
+func (v *demoLines) changed(g *guest, now time.Time) error {
 	_, err := fmt.Fprintf(v.out, "%5.1fs  %d  %s  %s  %s  %s\n", now.Sub(v.began).Seconds(), g.id,
 		padded(g.company, companyWidth), padded(g.name, specialWidth), padded(string(g.state()), stateWidth), g.detail(", next attempt in ", now))
 	return err
 }
 
-func (v *lines) tick([]*guest, time.Time) error { return nil }
-func (v *lines) end([]*guest, time.Time) error  { return nil }
+func (v *demoLines) tick([]*guest, time.Time) error { return nil }
+func (v *demoLines) end([]*guest, time.Time) error  { return nil }
 
-// table is a view that redraws itself in place.
-type table struct {
+// demoTable is a view that redraws itself in place.
+type demoTable struct {
 	out    io.Writer
 	size   func() (width, height int)
 	colour bool
@@ -108,7 +108,6 @@ type table struct {
 
 	drawn         int // lines
 	width, height int // as they were then
-	over          bool
 }
 
 // Terminal control sequences.
@@ -118,18 +117,18 @@ const (
 	clearScreen = "\x1b[2J\x1b[H"
 	clearRight  = "\x1b[K"
 	clearBelow  = "\x1b[J"
-	plain       = "\x1b[0m"
+	asBefore    = "\x1b[0m"
 	bold        = "\x1b[1m"
 )
 
-// colours are those of the states.
-var colours = map[events.State]string{
+// stateColours are those of the states.
+var stateColours = map[events.State]string{
 	events.Started: "\x1b[36m", events.Deferred: "\x1b[33m", events.Activated: "\x1b[32m", events.Failed: "\x1b[31m",
 }
 
-func (v *table) changed(*guest, time.Time) error { return nil } // the next tick shows it
+func (v *demoTable) changed(*guest, time.Time) error { return nil } // the next tick shows it
 
-func (v *table) tick(guests []*guest, now time.Time) error {
+func (v *demoTable) tick(guests []*guest, now time.Time) error {
 	width, height := v.size()
 	var b strings.Builder
 	b.WriteString(hideCursor)
@@ -149,11 +148,7 @@ func (v *table) tick(guests []*guest, now time.Time) error {
 	return err
 }
 
-func (v *table) end(guests []*guest, now time.Time) error {
-	if v.over {
-		return nil
-	}
-	v.over = true
+func (v *demoTable) end(guests []*guest, now time.Time) error {
 	err := v.tick(guests, now)
 	if _, shown := io.WriteString(v.out, showCursor); err == nil {
 		err = shown
@@ -162,40 +157,42 @@ func (v *table) end(guests []*guest, now time.Time) error {
 }
 
 // frame is what is shown: lines narrower than the terminal and fewer than its height.
-func (v *table) frame(guests []*guest, width, height int, now time.Time) []string {
+func (v *demoTable) frame(guests []*guest, width, height int, now time.Time) []string {
 	wide := width - 1 // a full last column wraps on some terminals
-	frame := []string{v.paint(bold, cut(row("id", "company", "what happens", "state", "reason, next attempt", "calls", wide), wide))}
-	shown := fitting(guests, height-4) // beside heading, rest, progress and the cursor's line
+	frame := []string{v.paint(bold, tableRow("id", "company", "what happens", "state", "reason, next attempt", "calls", wide))}
+	shown := roomFor(guests, height-4) // beside heading, rest, progress and the cursor's line
 	for _, g := range shown {
 		calls := 0
 		if g.record != nil {
 			calls = g.record.Calls
 		}
-		line := cut(row(fmt.Sprint(g.id), g.company, g.name, string(g.state()), g.detail(", ", now), fmt.Sprint(calls), wide), wide)
+		line := tableRow(fmt.Sprint(g.id), g.company, g.name, string(g.state()), g.detail(", ", now), fmt.Sprint(calls), wide)
 		frame = append(frame, v.paintState(g.state(), line))
 	}
 	if rest := len(guests) - len(shown); rest > 0 {
-		frame = append(frame, cut(fmt.Sprintf("… and %d more", rest), wide))
+		frame = append(frame, cutTo(fmt.Sprintf("… and %d more", rest), wide))
 	}
-	return append(frame, cut(v.progress(guests, now), wide))
+	return append(frame, cutTo(v.progress(guests, now), wide))
 }
 
-// row is one line of the table. What does not fit into its column is cut.
-func row(id, company, special, state, detail, calls string, wide int) string {
-	return strings.Join([]string{
-		padded(id, idWidth), padded(company, companyWidth), padded(special, specialWidth), padded(state, stateWidth),
-		padded(detail, max(0, wide-fixedWidth)), narrow.FillLeft(calls, callsWidth),
-	}, "  ")
+// tableRow is one line of the table. What does not fit into its column is cut; where there is hardly room, there are no calls.
+func tableRow(id, company, special, state, detail, calls string, wide int) string {
+	cells := []string{padded(id, idWidth), padded(company, companyWidth), padded(special, specialWidth), padded(state, stateWidth), detail}
+	if room := wide - fixedWidth; room >= callsWidth {
+		cells[4] = padded(detail, room)
+		cells = append(cells, narrow.FillLeft(calls, callsWidth))
+	}
+	return cutTo(strings.Join(cells, "  "), wide)
 }
 
-// fitting are the customers that there is room for, in order of their ids: those on their way first, then the newest.
-func fitting(guests []*guest, room int) []*guest {
+// urgency is which customers are shown where there is no room for all: those that something happens to, then the rest.
+var urgency = map[events.State]int{events.Started: 0, events.Deferred: 1, "announced": 2, events.Activated: 3, events.Failed: 3}
+
+// roomFor picks as many customers as there is room for, in order of their ids.
+func roomFor(guests []*guest, room int) []*guest {
 	some := slices.Clone(guests)
 	slices.SortStableFunc(some, func(a, b *guest) int {
-		if a.done() != b.done() {
-			return map[bool]int{true: 1, false: -1}[a.done()]
-		}
-		return cmp.Compare(b.id, a.id)
+		return cmp.Or(cmp.Compare(urgency[a.state()], urgency[b.state()]), cmp.Compare(b.id, a.id))
 	})
 	some = some[:min(len(some), max(1, room))]
 	slices.SortFunc(some, func(a, b *guest) int { return cmp.Compare(a.id, b.id) })
@@ -203,9 +200,9 @@ func fitting(guests []*guest, room int) []*guest {
 }
 
 // barWidth is that of the progress bar.
-const barWidth = 24
+const barWidth = 12
 
-func (v *table) progress(guests []*guest, now time.Time) string {
+func (v *demoTable) progress(guests []*guest, now time.Time) string {
 	finished, states := 0, map[events.State]int{}
 	for _, g := range guests {
 		states[g.state()]++
@@ -215,25 +212,25 @@ func (v *table) progress(guests []*guest, now time.Time) string {
 	}
 	seconds := now.Sub(v.began).Seconds()
 	if v.total == 0 {
-		return fmt.Sprintf("%d of %d done: %s, %.0f s; Ctrl-C ends it", finished, len(guests), counted(states), seconds)
+		return fmt.Sprintf("%.0f s (Ctrl-C ends it), %d of %d done: %s", seconds, finished, len(guests), statesInWords(states))
 	}
 	filled := barWidth * finished / v.total
-	return fmt.Sprintf("[%s%s] %d of %d done: %s, %.0f s", strings.Repeat("#", filled), strings.Repeat(".", barWidth-filled),
-		finished, v.total, counted(states), seconds)
+	return fmt.Sprintf("[%s%s] %.0f s, %d of %d done: %s", strings.Repeat("#", filled), strings.Repeat(".", barWidth-filled),
+		seconds, finished, v.total, statesInWords(states))
 }
 
-func (v *table) paint(colour, text string) string {
+func (v *demoTable) paint(colour, text string) string {
 	if !v.colour || colour == "" {
 		return text
 	}
-	return colour + text + plain
+	return colour + text + asBefore
 }
 
 // paintState colours the state's column of a line.
-func (v *table) paintState(s events.State, line string) string {
+func (v *demoTable) paintState(s events.State, line string) string {
 	before, after, found := strings.Cut(line, "  "+string(s))
 	if !found {
 		return line
 	}
-	return before + "  " + v.paint(colours[s], string(s)) + after
+	return before + "  " + v.paint(stateColours[s], string(s)) + after
 }

@@ -17,11 +17,8 @@ import (
 	"time"
 )
 
-const (
-	buildTimeout = 5 * time.Minute
-	// startTimeout is how long a process may take to say where its probes listen.
-	startTimeout = 30 * time.Second
-)
+// startTimeout is how long a process may take to be there.
+const startTimeout = 30 * time.Second
 
 // binary is the command as tests run it, built at most once in a test run.
 var binary struct {
@@ -43,10 +40,8 @@ func buildWorker(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(binary.dir, "worker")
 	binary.once.Do(func() {
-		// Not the first caller's context: the others need the binary too.
-		ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
-		defer cancel()
-		if out, err := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", path, ".").CombinedOutput(); err != nil {
+		// Without the first caller's context: the others need the binary too.
+		if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", path, ".").CombinedOutput(); err != nil {
 			binary.err = fmt.Errorf("go build: %w\n%s", err, out)
 		}
 	})
@@ -74,7 +69,7 @@ func startWorker(t testing.TB, env ...string) *proc {
 func startBinary(t testing.TB, env []string, args ...string) *proc {
 	t.Helper()
 	p := &proc{t: t, stdout: newText(), stderr: newText(), ended: make(chan struct{})}
-	p.cmd = exec.Command(buildWorker(t), args...) //nolint:gosec,noctx // our own binary; Cleanup ends it
+	p.cmd = exec.Command(buildWorker(t), args...) // Cleanup ends it, after the test's own context has ended
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Env = append([]string{}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,18 +25,12 @@ func newNATS(t testing.TB) (url string, js jetstream.JetStream) {
 // partner is the simulated LINE WORKS partner, served over HTTP.
 type partner struct {
 	*simulator.Simulator
-	url string
+	url       string
+	answering atomic.Int64 // see answerAfter, in nanoseconds
 }
 
 // newPartner serves a simulator. Without a key of its own it gets the tests' one.
 func newPartner(t testing.TB, o simulator.Options) *partner {
-	t.Helper()
-	return newSlowPartner(t, o, 0)
-}
-
-// newSlowPartner serves a simulator whose answers go out so long after the operation was carried out, as
-// [simulator.Options.Latency] passes before it: in both halves a caller can be killed.
-func newSlowPartner(t testing.TB, o simulator.Options, answering time.Duration) *partner {
 	t.Helper()
 	if o.Key == nil {
 		key, err := simulator.TestKey()
@@ -48,17 +43,25 @@ func newSlowPartner(t testing.TB, o simulator.Options, answering time.Duration) 
 	if err != nil {
 		t.Fatalf("the simulator: %v", err)
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if answering > 0 && strings.HasPrefix(r.URL.Path, simulator.APIPath) {
-			w = &slowWriter{ResponseWriter: w, request: r, before: answering}
-		}
-		sim.ServeHTTP(w, r)
-	}))
+	p := &partner{Simulator: sim}
+	server := httptest.NewServer(p)
+	p.url = server.URL
 	t.Cleanup(func() {
 		sim.Close()
 		server.Close()
 	})
-	return &partner{Simulator: sim, url: server.URL}
+	return p
+}
+
+// answerAfter lets so much time pass after an operation was carried out, as [simulator.Options.Latency] does before
+// it: a caller can be killed in either half.
+func (p *partner) answerAfter(d time.Duration) { p.answering.Store(int64(d)) }
+
+func (p *partner) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if d := time.Duration(p.answering.Load()); d > 0 && strings.HasPrefix(r.URL.Path, simulator.APIPath) {
+		w = &slowWriter{ResponseWriter: w, request: r, before: d}
+	}
+	p.Simulator.ServeHTTP(w, r)
 }
 
 // slowWriter lets time pass before the head of an answer.

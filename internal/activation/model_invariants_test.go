@@ -34,7 +34,6 @@ func (w *world) checkCall(t *rapid.T, by *worker) {
 
 // inspect looks at a record as it is stored over the one before it.
 func (w *world) inspect(t *rapid.T, by *worker, before, r *events.Record) {
-	now := by.clock(w)
 	if before == nil {
 		before = &events.Record{Round: 1}
 		if r.State != events.Started {
@@ -47,9 +46,11 @@ func (w *world) inspect(t *rapid.T, by *worker, before, r *events.Record) {
 		t.Fatalf("%s is written after an activation", describe(r))
 	case before.State == events.Failed && (r.State != events.Started || r.Round != before.Round+1):
 		t.Fatalf("%s is written after a failure in round %d", describe(r), before.Round)
+	case before.State == events.Failed && !r.Event.NewerThan(before.Event):
+		t.Fatalf("round %d begins without a new event", r.Round)
 	case !final && r.Round != before.Round:
 		t.Fatalf("round %d becomes %d without an outcome", before.Round, r.Round)
-	case before.State == events.Started && (by.job.claim == nil || by.job.claim.ID != before.ID) && now.Before(before.LeaseExpiresAt):
+	case before.State == events.Started && (by.job.claim == nil || by.job.claim.ID != before.ID) && by.job.decided.Before(before.LeaseExpiresAt):
 		t.Fatalf("%s is written by %s under the lease of %s until %v", describe(r), by.name, before.Worker, before.LeaseExpiresAt)
 	case before.State == events.Deferred && r.State != events.Started && r.State != events.Deferred:
 		t.Fatalf("%s is written without a claim", describe(r))

@@ -39,6 +39,7 @@ type job struct {
 
 	expected int // the family's last sequence when it was read, or our claim
 	step     activation.Step
+	decided  time.Time
 	until    time.Time
 	next     *events.Record // to be written
 
@@ -118,7 +119,7 @@ func (by *worker) decide(t *rapid.T, w *world) {
 		}
 		j.lost = false
 	}
-	j.expected, j.step, j.until = len(w.ledger), d.Step, d.At
+	j.expected, j.step, j.decided, j.until = len(w.ledger), d.Step, now, d.At
 	switch {
 	case d.Step == activation.Done:
 		by.ack()
@@ -127,7 +128,7 @@ func (by *worker) decide(t *rapid.T, w *world) {
 	case d.Step == activation.Arm:
 		j.stage = arming
 	case d.Step == activation.PutOff:
-		j.next, j.stage = activation.PutOffUntil(r, j.delivery.accepted, d.At), schedulingOutcome
+		j.next, j.stage = activation.PutOffUntil(r, j.delivery.accepted, d.At, now), schedulingOutcome
 	case d.Step.Claims():
 		j.next = activation.Start(d.Step, r, j.delivery.accepted, domainID,
 			activation.Claimant{Worker: by.name, LeaseExpiresAt: now.Add(modelLease)}, now)
@@ -139,14 +140,13 @@ func (by *worker) decide(t *rapid.T, w *world) {
 
 func (by *worker) claim(t *rapid.T, w *world) {
 	j := by.job
-	now := by.clock(w)
 	if !w.write(t, by, j.next, j.expected) {
 		j.stage = reading // a refused claim just follows the table
 		return
 	}
 	if j.step == activation.TakeOver {
 		w.counted++
-		w.doubt = &doubt{since: now}
+		w.doubt = &doubt{since: j.decided}
 	}
 	j.claim, j.doubt = w.newest(), w.doubt
 	j.expected, j.answers, j.questions, j.activates = len(w.ledger), nil, 0, 0

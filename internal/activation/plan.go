@@ -1,8 +1,6 @@
 package activation
 
 import (
-	"time"
-
 	"activation-worker/internal/events"
 )
 
@@ -67,7 +65,7 @@ func afterDiagnosis(asked, found Answer) (Operation, Verdict) {
 // afterSettling follows the look-up that an unsettled outcome asks for before anything else.
 func afterSettling(claim *events.Record, found Answer, p Policy) (Operation, Verdict) {
 	if found.Kind == Inactive {
-		if s := p.settle(claim.Settling, found.At); s.Noes >= settlingLookUps {
+		if s := p.settle(claim.Settling, found); s.Noes >= settlingLookUps {
 			return Activate, Verdict{}
 		}
 		return Nothing, Verdict{
@@ -141,15 +139,15 @@ func viaOf(op Operation) events.Via {
 // settlingLookUps is how many spaced look-ups must say no before an unclear request counts as not applied.
 const settlingLookUps = 2
 
-// settle counts a look-up that said no at a time, if it came late enough after the one before.
-func (p Policy) settle(s *events.Settling, at time.Time) events.Settling {
+// settle counts a look-up that said no, if it was begun late enough after the one before.
+func (p Policy) settle(s *events.Settling, no Answer) events.Settling {
 	if s == nil {
-		return events.Settling{Since: at}
+		return events.Settling{Since: no.At}
 	}
 	next := *s
-	if next.Noes < settlingLookUps && !at.Before(s.Since.Add(p.wait(events.UnknownOutcome, s.Noes))) {
+	if next.Noes < settlingLookUps && !no.StartedAt.Before(s.Since.Add(p.wait(events.UnknownOutcome, s.Noes))) {
 		next.Noes++
-		next.Since = at
+		next.Since = no.At
 	}
 	return next
 }

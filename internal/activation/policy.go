@@ -65,10 +65,8 @@ func (p Policy) wait(reason events.Reason, before int) time.Duration {
 	return waits[max(0, min(before, len(waits)-1))]
 }
 
-// spent reports whether a reason that is tried a counted number of times has been tried often enough.
-func (p Policy) spent(reason events.Reason, tries int) bool {
-	return reason == events.CustomerNotFound && tries > len(p.Backoff[reason])
-}
+// counted reports whether a reason is given up after so many tries, whatever the deadline says.
+func (p Policy) counted(reason events.Reason) bool { return reason == events.CustomerNotFound }
 
 // waived reports whether time spent waiting for a reason does not count against the customer.
 func waived(reason events.Reason) bool {

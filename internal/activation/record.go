@@ -46,8 +46,11 @@ func Start(step Step, r *events.Record, accepted *events.Accepted, domainID int6
 }
 
 // PutOffUntil is the deferred record for an event that came too early: same reason, this event.
-func PutOffUntil(r *events.Record, accepted *events.Accepted, at time.Time) *events.Record {
+func PutOffUntil(r *events.Record, accepted *events.Accepted, at, now time.Time) *events.Record {
 	next := carry(r, r.DomainID)
+	if waived(r.Reason) {
+		next.waive(now.Sub(r.Time))
+	}
 	next.State, next.Reason, next.Cause = events.Deferred, r.Reason, r.Cause
 	next.Trigger = triggerOf(r, accepted)
 	next.NextAttemptAt = at
@@ -79,10 +82,7 @@ func Conclude(claim *events.Record, answers []Answer, v Verdict, p Policy, now t
 		tries = next.see(v.Reason, now)
 	}
 	next.extend(v.Reason, p)
-	next.NotBefore = time.Time{}
-	if v.Cause.RetryAfter > 0 {
-		next.NotBefore = v.Cause.At.Add(v.Cause.RetryAfter)
-	}
+	next.NotBefore = retryTime(answers)
 	if v.Reason == events.PartnerUnavailable || !asked(answers) {
 		next.Attempt-- // not the customer's fault: an outage, or a stop of ours
 	}
@@ -169,7 +169,7 @@ func (d *draft) account(answers []Answer, p Policy) {
 			if a.Kind != Inactive || !d.Unsettled {
 				continue
 			}
-			s := p.settle(d.Settling, a.At)
+			s := p.settle(d.Settling, a)
 			d.Settling = &s
 			if s.Noes >= settlingLookUps {
 				d.Unsettled, d.Settling = false, nil
@@ -224,13 +224,10 @@ func (d *draft) extend(reason events.Reason, p Policy) {
 
 // givenUp reports whether this attempt was the last: something was asked at or after the deadline, and said no.
 func (d *draft) givenUp(reason events.Reason, tries int, answers []Answer, p Policy) bool {
-	if reason == events.PartnerUnavailable {
-		return false
+	if p.counted(reason) {
+		return tries > len(p.Backoff[reason])
 	}
-	if p.spent(reason, tries) {
-		return true
-	}
-	if d.GiveUpAt.IsZero() {
+	if d.GiveUpAt.IsZero() || reason == events.PartnerUnavailable {
 		return false
 	}
 	for _, a := range answers {
@@ -253,16 +250,24 @@ func (d *draft) due(v Verdict, tries int, p Policy, now time.Time, jitter float6
 		wait = max(0, d.Settling.Since.Add(p.wait(events.UnknownOutcome, d.Settling.Noes)).Sub(now))
 	}
 	at := now.Add(stretch(wait, jitter))
-	if !d.GiveUpAt.IsZero() && v.Reason != events.PartnerUnavailable && at.After(d.GiveUpAt) {
-		at = d.GiveUpAt // the last attempt is at the deadline
-	}
-	if at.Before(now) {
-		at = now
+	if d.GiveUpAt.After(now) && at.After(d.GiveUpAt) && v.Reason != events.PartnerUnavailable && !p.counted(v.Reason) {
+		at = d.GiveUpAt // the last attempt is at the deadline; past it, one that reaches the partner
 	}
 	if d.NotBefore.After(at) {
-		at = d.NotBefore.Add(stretch(v.Cause.RetryAfter, jitter) - v.Cause.RetryAfter)
+		at = now.Add(stretch(d.NotBefore.Sub(now), jitter))
 	}
 	return at
+}
+
+// retryTime is the latest time that any answer gave to come again; zero for none.
+func retryTime(answers []Answer) time.Time {
+	var latest time.Time
+	for _, a := range answers {
+		if a.RetryAfter > 0 && a.At.Add(a.RetryAfter).After(latest) {
+			latest = a.At.Add(a.RetryAfter)
+		}
+	}
+	return latest
 }
 
 func causeOf(v Verdict, unsettled bool) *events.Cause {

@@ -81,7 +81,6 @@ func TestTakingOverPresumesACall(t *testing.T) {
 		"a first claim":                        claimed(),
 		"a claim that was already unsettled":   claimed(unsettled(at(-time.Hour), 1)),
 		"a claim with calls of other rounds":   claimed(func(r *events.Record) { r.Calls, r.Round = 7, 3 }),
-		"a claim whose event is delivered":     claimed(),
 		"a claim that nobody noticed for long": claimed(func(r *events.Record) { r.Time = at(-400 * time.Hour) }),
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -166,7 +165,7 @@ func TestTimeInAnOutageIsGivenBack(t *testing.T) {
 func TestAnEventThatComesTooEarlyIsPutOff(t *testing.T) {
 	t.Parallel()
 	before := waiting(rich)
-	got := activation.PutOffUntil(before, announced(2), at(20*time.Minute))
+	got := activation.PutOffUntil(before, announced(2), at(20*time.Minute), at(19*time.Minute))
 	want := waiting(rich)
 	want.Sequence, want.ID, want.Time = 0, "", time.Time{}
 	want.Event, want.Reference, want.AcceptedAt = announced(2).Event, "order 2", announced(2).AcceptedAt
@@ -174,5 +173,14 @@ func TestAnEventThatComesTooEarlyIsPutOff(t *testing.T) {
 	want.NextAttemptAt = at(20 * time.Minute)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestPuttingOffDuringAnOutageKeepsTheTimeWaited(t *testing.T) {
+	t.Parallel()
+	before := waiting(func(r *events.Record) { r.Reason, r.Time = events.PartnerUnavailable, at(0) })
+	got := activation.PutOffUntil(before, announced(2), before.Time.Add(2*time.Minute), before.Time.Add(40*time.Second))
+	if got.Waived != before.Waived+40 {
+		t.Errorf("waived %d s, wanted 40 more than %d", got.Waived, before.Waived)
 	}
 }

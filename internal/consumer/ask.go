@@ -69,13 +69,18 @@ func blip(a activation.Answer) bool {
 func (w *Worker) askOnce(ctx context.Context, claim *events.Record, op activation.Operation, permit *quota.Permit) activation.Answer {
 	a := activation.Answer{Operation: op, Kind: activation.NotAsked, RetryAfter: -1, At: w.now()}
 	latest := claim.LeaseExpiresAt.Add(-leaseMargin)
-	taking, cancel := w.untilStop(ctx)
-	defer cancel()
-	inTime, cancelInTime := context.WithDeadline(taking, latest.Add(-w.Timeout))
-	defer cancelInTime()
+	// mayBegin ends when no further request may begin.
+	mayBegin := func(ctx context.Context) (context.Context, context.CancelFunc) {
+		ctx, cancelInTime := context.WithDeadline(ctx, latest.Add(-w.Timeout))
+		ctx, cancel := w.untilStop(ctx)
+		return ctx, func() { cancel(); cancelInTime() }
+	}
 	if permit == nil {
+		beginning, cancel := mayBegin(ctx)
 		var err error
-		if permit, err = w.Pacer.Acquire(inTime, string(op)); err != nil {
+		permit, err = w.Pacer.Acquire(beginning, string(op))
+		cancel()
+		if err != nil {
 			return a
 		}
 	}
@@ -88,6 +93,11 @@ func (w *Worker) askOnce(ctx context.Context, claim *events.Record, op activatio
 		Starting: func() {
 			a.StartedAt = w.now()
 			permit.Begin()
+		},
+		Again: func(ctx context.Context) error {
+			beginning, cancel := mayBegin(ctx)
+			defer cancel()
+			return permit.Again(beginning)
 		},
 	}
 	var customer partnerapi.Customer

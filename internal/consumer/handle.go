@@ -16,6 +16,9 @@ import (
 // strangerDelay is how long a delivery rests whose customer's record this binary must leave alone.
 const strangerDelay = 30 * time.Second
 
+// maxEarly is how early a wake-up waits with the server rather than as a timer: the clock skew that is reckoned with.
+const maxEarly = 5 * time.Second
+
 var errStopping = errors.New("the worker is stopping")
 
 // handle is one event's way: claim, ask, record, acknowledge. A crash anywhere before the
@@ -83,6 +86,11 @@ func (w *Worker) follow(ctx context.Context, d delivery, r *events.Record, decis
 		}
 		return nil
 	case activation.Arm:
+		if early := decision.At.Sub(w.now()); early <= maxEarly {
+			// The server's clock is ahead of ours: armed again, it would fire at once, again and again.
+			w.nak(d.msg, max(early, 10*time.Millisecond))
+			return nil
+		}
 		if err := w.Ledger.Arm(ctx, d.domainID, decision.At); err != nil {
 			w.cannot(d, "arm the timer", err)
 			return nil
@@ -92,7 +100,7 @@ func (w *Worker) follow(ctx context.Context, d delivery, r *events.Record, decis
 			w.cannot(d, "arm the timer", err)
 			return nil
 		}
-		current, err := w.Ledger.Record(ctx, activation.PutOffUntil(r, d.accepted, decision.At), r.Sequence)
+		current, err := w.Ledger.Record(ctx, activation.PutOffUntil(r, d.accepted, decision.At, w.now()), r.Sequence)
 		switch {
 		case errors.Is(err, ledger.ErrConflict):
 			return current

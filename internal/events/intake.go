@@ -9,15 +9,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"mime"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	cloudevents "github.com/cloudevents/sdk-go/v2/event"
 )
 
 // Message is an intake message as its stream keeps it.
@@ -83,7 +79,7 @@ func (d Decoder) Decode(m Message) (Accepted, error) {
 			return Accepted{}, fmt.Errorf("%w: type %.100q", ErrOtherType, ce.Type())
 		}
 		a.Event.ID = eventID(ce.Source(), ce.ID())
-		if !ce.Time().IsZero() {
+		if recordable(ce.Time()) {
 			a.AcceptedAt = ce.Time()
 		}
 		if s, ok := ce.Extensions()["traceparent"].(string); ok {
@@ -113,27 +109,30 @@ func (d Decoder) Decode(m Message) (Accepted, error) {
 }
 
 func (a *Accepted) readOptional(data []byte) {
-	var fields struct {
-		Domain     json.RawMessage `json:"domain"`
-		Reference  json.RawMessage `json:"reference"`
-		AcceptedAt json.RawMessage `json:"acceptedAt"`
-	}
+	var fields map[string]json.RawMessage // a struct would take names in any case
 	if json.Unmarshal(data, &fields) != nil {
 		return // the object itself was read already; what is optional is then not there
 	}
-	if s, ok := stringOf(fields.Domain); ok && len(s) <= 255 {
+	if s, ok := stringOf(fields["domain"]); ok && len(s) <= 255 {
 		a.Domain = s
 	}
-	if s, ok := stringOf(fields.Reference); ok && len(s) <= MaxReference {
+	reference := fields["reference"]
+	if s, ok := stringOf(reference); ok && len(s) <= MaxReference {
 		a.Reference = s
-	} else if len(fields.Reference) > 0 && string(fields.Reference) != "null" {
+	} else if len(reference) > 0 && string(reference) != "null" {
 		a.ReferenceDropped = true
 	}
-	if s, ok := stringOf(fields.AcceptedAt); ok {
-		if t, err := time.Parse(time.RFC3339, s); err == nil {
+	if s, ok := stringOf(fields["acceptedAt"]); ok {
+		if t, err := time.Parse(time.RFC3339, s); err == nil && recordable(t) {
 			a.AcceptedAt = t
 		}
 	}
+}
+
+// recordable reports a time that JSON can carry in UTC: years 1 to 9999.
+func recordable(t time.Time) bool {
+	year := t.UTC().Year()
+	return !t.IsZero() && year >= 1 && year <= 9999
 }
 
 func stringOf(raw json.RawMessage) (string, bool) {
@@ -153,65 +152,6 @@ func eventID(source, id string) string {
 	}
 	sum := sha256.Sum256([]byte(joined))
 	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-// readCloudEvent returns nil without error for a message that is plain JSON.
-func readCloudEvent(m Message) (*cloudevents.Event, error) {
-	contentType, _, err := mime.ParseMediaType(header(m.Header, "content-type"))
-	if err != nil { // parameters that cannot be read are ignored too
-		contentType, _, _ = strings.Cut(header(m.Header, "content-type"), ";")
-		contentType = strings.ToLower(strings.TrimSpace(contentType))
-	}
-	var e cloudevents.Event
-	switch {
-	case contentType == ContentType:
-		if !utf8.Valid(m.Data) {
-			return nil, &Undecodable{"invalid_utf8", "the event is not valid UTF-8"}
-		}
-		if err := json.Unmarshal(m.Data, &e); err != nil {
-			return nil, &Undecodable{"invalid_cloudevent", "the structured CloudEvent cannot be read as one JSON event"}
-		}
-	case header(m.Header, "ce-specversion") != "":
-		e = binaryEvent(m)
-	default:
-		return nil, nil
-	}
-	if e.SpecVersion() != cloudevents.CloudEventsVersionV1 {
-		return nil, &Undecodable{"invalid_cloudevent", "the CloudEvent is not of version 1.0"}
-	}
-	if err := e.Validate(); err != nil {
-		return nil, &Undecodable{"invalid_cloudevent", "a required attribute of the CloudEvent is missing or malformed"}
-	}
-	return &e, nil
-}
-
-func binaryEvent(m Message) cloudevents.Event {
-	e := cloudevents.New(header(m.Header, "ce-specversion"))
-	attribute := func(name string) string {
-		s := header(m.Header, "ce-"+name)
-		if decoded, err := url.PathUnescape(s); err == nil {
-			return decoded // values are percent-encoded, as in the HTTP binding §3.1.3.2
-		}
-		return s
-	}
-	e.SetID(attribute("id"))
-	e.SetSource(attribute("source"))
-	e.SetType(attribute("type"))
-	if s := attribute("time"); s != "" {
-		t, err := time.Parse(time.RFC3339, s)
-		if err != nil {
-			e.FieldErrors = map[string]error{"time": err}
-		} else {
-			e.SetTime(t)
-		}
-	}
-	for _, name := range []string{"traceparent", "tracestate"} {
-		if s := attribute(name); s != "" {
-			e.SetExtension(name, s)
-		}
-	}
-	e.DataEncoded = m.Data
-	return e
 }
 
 // readDomainID insists on one JSON object with one domain id at the pointer.

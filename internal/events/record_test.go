@@ -88,6 +88,9 @@ func TestARecordReadsBackAsItWasWritten(t *testing.T) {
 		if err != nil {
 			t.Fatalf("DecodeRecord: %v\n%s", err, msg)
 		}
+		if want.Seen == nil {
+			want.Seen = map[events.Reason]events.Seen{} // always written
+		}
 		want.Sequence, want.ID, want.Time = expected+1, events.RecordID(want.DomainID, expected, want.State), now
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("got  %+v\nwant %+v\nfrom %s", got, want, msg)

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"context"
 	"encoding/base64"
 	"testing"
 	"time"
@@ -12,13 +13,12 @@ import (
 )
 
 // rejections lists the rejections of intake messages with that sequence.
-func rejections(t *testing.T, l *ledger.Ledger, sequence uint64) []ledger.Entry {
+func (w *world) rejections(t *testing.T, sequence uint64) []ledger.Entry {
 	t.Helper()
-	entries, err := l.FindRejected(limited(t), func(r events.Rejection) bool { return r.Original.Sequence == sequence })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return entries
+	l := w.ledger(t)
+	return w.upToDate(t, w.layout.Streams.Rejected, events.RejectedSubject(sequence), func(ctx context.Context) ([]ledger.Entry, error) {
+		return l.FindRejected(ctx, func(r events.Rejection) bool { return r.Original.Sequence == sequence })
+	})
 }
 
 func badMessage(w *world, created time.Time) events.Message {
@@ -37,7 +37,7 @@ func testReject(t *testing.T, _ *place, w *world) {
 			t.Fatal(err)
 		}
 	}
-	entries := rejections(t, l, m.Sequence)
+	entries := w.rejections(t, m.Sequence)
 	if len(entries) != 1 || entries[0].Subject != events.RejectedSubject(m.Sequence) {
 		t.Fatalf("rejections are %v, want one", entries)
 	}
@@ -67,7 +67,7 @@ func testRejectAgain(t *testing.T, _ *place, w *world) {
 			t.Fatal(err)
 		}
 	}
-	if got := rejections(t, l, m.Sequence); len(got) != 2 {
+	if got := w.rejections(t, m.Sequence); len(got) != 2 {
 		t.Errorf("%d rejections, want one of each message", len(got))
 	}
 }

@@ -83,11 +83,10 @@ func TestLeaderFailover(t *testing.T) {
 	close(ids)
 	all.Wait()
 
-	l := w.ledger(t)
 	for id := int64(1); id <= customers; id++ {
 		if n := winners[id].Load(); n != 1 {
 			t.Errorf("%d workers believe that they claimed %d", n, id)
 		}
-		wantStates(t, l, id, events.Started, events.Activated)
+		w.wantStates(t, id, events.Started, events.Activated)
 	}
 }

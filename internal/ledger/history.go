@@ -71,6 +71,7 @@ func (l *Ledger) each(ctx context.Context, stream string, cfg jetstream.OrderedC
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", stream, err)
 	}
+	defer l.forget(ctx, stream, cons)
 	info, err := cons.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", stream, err)
@@ -98,6 +99,15 @@ func (l *Ledger) each(ctx context.Context, stream string, cfg jetstream.OrderedC
 		}
 	}
 	return nil
+}
+
+// forget deletes a reader's consumer, which the server would otherwise keep for minutes.
+func (l *Ledger) forget(ctx context.Context, stream string, cons jetstream.Consumer) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	defer cancel()
+	if info := cons.CachedInfo(); info != nil {
+		_ = l.js.DeleteConsumer(ctx, stream, info.Name) // where it fails, the server does so later
+	}
 }
 
 // FindIntake looks through a stream's messages on a subject, from a sequence on, at most so many, for the

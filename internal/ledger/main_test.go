@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -21,10 +22,17 @@ import (
 	"activation-worker/internal/ledger"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// These tests wait for servers far more than they compute.
+	if err := flag.Set("test.parallel", "32"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // testLimit ends what hangs; nothing comes near it.
-const testLimit = 90 * time.Second
+const testLimit = 40 * time.Second
 
 const source = "/lineworks/activation"
 
@@ -168,20 +176,57 @@ func store(t *testing.T, l *ledger.Ledger, r *events.Record, expected uint64) *e
 }
 
 // stored lists the messages of a customer, oldest first.
-func stored(t *testing.T, l *ledger.Ledger, id int64) []ledger.Entry {
+func (w *world) stored(t *testing.T, id int64) []ledger.Entry {
 	t.Helper()
-	entries, err := l.History(limited(t), id)
-	if err != nil {
-		t.Fatalf("history of %d: %v", id, err)
-	}
+	l := w.ledger(t)
+	return w.upToDate(t, w.layout.Streams.Ledger, events.CustomerFamily(id), func(ctx context.Context) ([]ledger.Entry, error) {
+		return l.History(ctx, id)
+	})
+}
+
+// upToDate reads until the newest message on a subject is there: a replica that answers a reader may lag.
+func (w *world) upToDate(t *testing.T, stream, filter string, read func(context.Context) ([]ledger.Entry, error)) []ledger.Entry {
+	t.Helper()
+	var entries []ledger.Entry
+	newest := w.last(t, stream, filter)
+	eventually(t, func(ctx context.Context) error {
+		var err error
+		switch entries, err = read(ctx); {
+		case err != nil:
+			return err
+		case newest != nil && (len(entries) == 0 || entries[len(entries)-1].Sequence < newest.Sequence):
+			return fmt.Errorf("%d messages read, without number %d", len(entries), newest.Sequence)
+		}
+		return nil
+	})
 	return entries
 }
 
+// eventually tries until there is no error: for what a replica tells that may lag.
+func eventually(t *testing.T, try func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(limited(t), 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := try(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal(err)
+		}
+	}
+}
+
 // wantStates fails unless a customer's messages are in exactly these states.
-func wantStates(t *testing.T, l *ledger.Ledger, id int64, want ...events.State) {
+func (w *world) wantStates(t *testing.T, id int64, want ...events.State) {
 	t.Helper()
 	var got, wanted []string
-	for _, e := range stored(t, l, id) {
+	for _, e := range w.stored(t, id) {
 		got = append(got, e.Subject[strings.LastIndexByte(e.Subject, '.')+1:])
 	}
 	for _, s := range want {
@@ -230,19 +275,43 @@ func receive(t *testing.T, from <-chan *nats.Msg) *nats.Msg {
 	}
 }
 
-// last is the newest message of a stream on a subject; nil for none.
-func (w *world) last(t *testing.T, stream, subject string) *jetstream.RawStreamMsg {
+// message is a message as a stream's leader has it.
+type message struct {
+	Subject  string `json:"subject"`
+	Sequence uint64 `json:"seq"`
+	Header   []byte `json:"hdrs"`
+}
+
+// last is the newest message of a stream on a subject, read from the leader; nil for none.
+func (w *world) last(t *testing.T, stream, subject string) *message {
+	t.Helper()
+	answer, err := w.nc.RequestWithContext(limited(t), "$JS.API.STREAM.MSG.GET."+stream, fmt.Appendf(nil, `{"last_by_subj":%q}`, subject))
+	if err != nil {
+		t.Fatalf("read %s of stream %s: %v", subject, stream, err)
+	}
+	var got struct {
+		Message *message `json:"message"`
+	}
+	if err := json.Unmarshal(answer.Data, &got); err != nil {
+		t.Fatalf("read %s of stream %s: %v", subject, stream, err)
+	}
+	return got.Message
+}
+
+// count is how many messages of a stream are on a subject, as its leader knows.
+func (w *world) count(t *testing.T, stream, subject string) int {
 	t.Helper()
 	s, err := w.js.Stream(limited(t), stream)
 	if err != nil {
 		t.Fatalf("stream %s: %v", stream, err)
 	}
-	m, err := s.GetLastMsgForSubject(limited(t), subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil
-	}
+	info, err := s.Info(limited(t), jetstream.WithSubjectFilter(subject))
 	if err != nil {
-		t.Fatalf("read %s of stream %s: %v", subject, stream, err)
+		t.Fatalf("stream %s: %v", stream, err)
 	}
-	return m
+	total := 0
+	for _, n := range info.State.Subjects {
+		total += int(n)
+	}
+	return total
 }

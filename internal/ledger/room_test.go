@@ -38,7 +38,7 @@ func (w *world) resize(t *testing.T, maxBytes int64) {
 	}
 }
 
-func wantFull(t *testing.T, l *ledger.Ledger, id int64) {
+func (w *world) wantFull(t *testing.T, l *ledger.Ledger, id int64) {
 	t.Helper()
 	got, err := l.Claim(limited(t), record(id, events.Started), 0)
 	if !errors.Is(err, ledger.ErrFull) || got != nil {
@@ -47,7 +47,7 @@ func wantFull(t *testing.T, l *ledger.Ledger, id int64) {
 	if !l.Full() {
 		t.Error("Full is false after a claim that found no room")
 	}
-	wantStates(t, l, id) // nothing
+	w.wantStates(t, id) // nothing
 }
 
 func testRoom(t *testing.T, p *place, _ *world) {
@@ -58,19 +58,19 @@ func testRoom(t *testing.T, p *place, _ *world) {
 	if l.Full() {
 		t.Error("Full is true while there is room")
 	}
-	wantFull(t, l, 3)
+	w.wantFull(t, l, 3)
 	for _, r := range []*events.Record{first, second} {
 		store(t, l, record(r.DomainID, events.Activated, longest(w)), r.Sequence)
 		l.Release()
 	}
-	wantFull(t, l, 3) // what is left is not enough for a longest outcome
+	w.wantFull(t, l, 3) // what is left is not enough for a longest outcome
 	w.resize(t, 8<<20)
 	claim(t, l, record(3, events.Started), 0)
 	if l.Full() {
 		t.Error("Full is true after the ledger was made larger")
 	}
 	l.Release()
-	wantStates(t, l, 3, events.Started)
+	w.wantStates(t, 3, events.Started)
 	l.Release() // each attempt of this test gives back once more with its end
 	for range 2 {
 		if _, err := l.Claim(limited(t), record(w.customer(), events.Started), 0); err != nil {
@@ -87,15 +87,15 @@ func testRoomElsewhere(t *testing.T, p *place, _ *world) {
 		o.Elsewhere = func(context.Context) (int64, error) { return others, broken }
 	})
 	others = 2
-	wantFull(t, l, 1)
+	w.wantFull(t, l, 1)
 	others = 1
 	claim(t, l, record(1, events.Started), 0)
-	wantFull(t, l, 2)
+	w.wantFull(t, l, 2)
 	broken = errors.New("nobody answers")
 	if _, err := l.Claim(limited(t), record(2, events.Started), 0); !errors.Is(err, broken) {
 		t.Errorf("where it is not known what runs elsewhere a claim returns %v", err)
 	}
-	wantStates(t, l, 2)
+	w.wantStates(t, 2)
 }
 
 func testRoomAfterConflict(t *testing.T, p *place, _ *world) {
@@ -107,7 +107,7 @@ func testRoomAfterConflict(t *testing.T, p *place, _ *world) {
 		wantConflict(t, current, err, first)
 	}
 	claim(t, l, record(2, events.Started), 0)
-	wantFull(t, l, 3)
+	w.wantFull(t, l, 3)
 	l.Release()
 	if _, err := l.Claim(limited(t), record(3, events.Started), 0); err != nil {
 		t.Fatalf("claim after another was released: %v", err)
@@ -162,7 +162,7 @@ func testFullOutcome(t *testing.T, p *place, _ *world) {
 	if l.Full() {
 		t.Error("Full is true after the outcome was recorded")
 	}
-	wantStates(t, l, 1, events.Started, events.Activated)
+	w.wantStates(t, 1, events.Started, events.Activated)
 }
 
 // Announcing is less than working: whoever announces must be able to go on.

@@ -33,12 +33,12 @@ func testAnswerLost(t *testing.T, _ *place, w *world) {
 	p.arm(id, true, nil)
 	first := claim(t, l, record(id, events.Started), 0)
 	wantCut(t, p)
-	wantStates(t, l, id, events.Started)
-	if got := stored(t, l, id)[0].Sequence; got != first.Sequence {
+	w.wantStates(t, id, events.Started)
+	if got := w.stored(t, id)[0].Sequence; got != first.Sequence {
 		t.Errorf("claimed at %d, stored at %d", first.Sequence, got)
 	}
 	store(t, l, record(id, events.Activated), first.Sequence)
-	wantStates(t, l, id, events.Started, events.Activated)
+	w.wantStates(t, id, events.Started, events.Activated)
 }
 
 func testRequestLost(t *testing.T, _ *place, w *world) {
@@ -48,8 +48,8 @@ func testRequestLost(t *testing.T, _ *place, w *world) {
 	p.arm(id, false, nil)
 	got := store(t, l, record(id, events.Activated), first.Sequence)
 	wantCut(t, p)
-	wantStates(t, l, id, events.Started, events.Activated)
-	if kept := stored(t, l, id)[1].Sequence; kept != got.Sequence {
+	w.wantStates(t, id, events.Started, events.Activated)
+	if kept := w.stored(t, id)[1].Sequence; kept != got.Sequence {
 		t.Errorf("recorded at %d, stored at %d", got.Sequence, kept)
 	}
 }
@@ -68,7 +68,7 @@ func testRivalWhileLost(t *testing.T, _ *place, w *world) {
 	current, err := l.Claim(ctx, record(id, events.Started), 0)
 	wantCut(t, p)
 	wantConflict(t, current, err, winner)
-	wantStates(t, l, id, events.Started)
+	w.wantStates(t, id, events.Started)
 }
 
 func testRivalAfterAnswerLost(t *testing.T, _ *place, w *world) {
@@ -89,7 +89,7 @@ func testRivalAfterAnswerLost(t *testing.T, _ *place, w *world) {
 	current, err := l.Claim(ctx, record(id, events.Started), 0)
 	wantCut(t, p)
 	wantConflict(t, current, err, winner)
-	wantStates(t, l, id, events.Started, events.Started)
+	w.wantStates(t, id, events.Started, events.Started)
 }
 
 // A write that was given up may be stored yet: whoever then sends its copy again is refused.
@@ -102,5 +102,5 @@ func testLateCopy(t *testing.T, _ *place, w *world) {
 	if err == nil {
 		t.Error("the copy was acknowledged")
 	}
-	wantStates(t, l, id, events.Started)
+	w.wantStates(t, id, events.Started)
 }

@@ -114,11 +114,14 @@ func (l *Ledger) publish(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, e
 	return l.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
 }
 
-// publishUntil repeats a message that may safely be stored twice until it is acked.
+// publishUntil repeats a message that may safely be stored twice until it is acked; a full stream is [ErrFull].
 func (l *Ledger) publishUntil(ctx context.Context, m *nats.Msg) error {
 	retry := writeBackoff()
 	for tries := 1; ; tries++ {
 		_, err := l.publish(ctx, m)
+		if isFull(err) {
+			return fmt.Errorf("publish on %s: %w", m.Subject, ErrFull)
+		}
 		if err == nil || isFinal(err) {
 			return err
 		}

@@ -28,7 +28,7 @@ func testClaim(t *testing.T, _ *place, w *world) {
 	if read.Sequence != got.Sequence || read.State != events.Started || read.Worker != "w1" || read.ID != got.ID {
 		t.Errorf("read %+v, want %+v", read, got)
 	}
-	e := stored(t, l, id)[0]
+	e := w.stored(t, id)[0]
 	if s, err := events.DecodeSummary(e.Data); err != nil || s.Source != source {
 		t.Errorf("source is %q: %v", s.Source, err)
 	}
@@ -41,7 +41,7 @@ func testClaimConflict(t *testing.T, _ *place, w *world) {
 	wantConflict(t, current, err, first)
 	current, err = l.Claim(limited(t), record(id, events.Started, worker("w2")), first.Sequence+1)
 	wantConflict(t, current, err, first)
-	wantStates(t, l, id, events.Started)
+	w.wantStates(t, id, events.Started)
 	// Where something is expected and nothing is there, there is nothing to return.
 	current, err = l.Claim(limited(t), record(w.customer(), events.Started), 7)
 	if !errors.Is(err, ledger.ErrConflict) || current != nil {
@@ -126,7 +126,7 @@ func testChain(t *testing.T, _ *place, w *world) {
 	if string(current.Customer) != `{"enableActiveDomain":true}` {
 		t.Errorf("the partner's object is %s", current.Customer)
 	}
-	wantStates(t, l, id, events.Started, events.Deferred, events.Started, events.Failed, events.Started, events.Activated)
+	w.wantStates(t, id, events.Started, events.Deferred, events.Started, events.Failed, events.Started, events.Activated)
 }
 
 func testOutcomeConflict(t *testing.T, _ *place, w *world) {
@@ -138,7 +138,7 @@ func testOutcomeConflict(t *testing.T, _ *place, w *world) {
 	done := store(t, l, record(id, events.Activated, func(r *events.Record) { r.Customer = json.RawMessage(`{"a":1}`) }), taken.Sequence)
 	current, err = l.Record(limited(t), record(id, events.Failed), taken.Sequence)
 	wantConflict(t, current, err, done)
-	wantStates(t, l, id, events.Started, events.Started, events.Activated)
+	w.wantStates(t, id, events.Started, events.Started, events.Activated)
 }
 
 func testHeaders(t *testing.T, _ *place, w *world) {

@@ -17,9 +17,10 @@ var (
 var codePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
 // readErrorBody returns what an error body says, or empty strings. It may be
-// missing, HTML, or cut off; what was read up to there counts. The text is raw.
+// missing, HTML, or cut off; what was read up to there counts, and no more than
+// 64 KiB are looked at. The text is raw.
 func readErrorBody(body []byte) (code, raw string) {
-	values, _ := members(body)
+	values, _ := members(body[:min(len(body), maxErrorBody)])
 	for _, name := range codeMembers {
 		if code == "" {
 			code = codeOf(values[name])

@@ -21,6 +21,10 @@ type Call struct {
 	// redirects included. It must not block. A write that then fails counts all the
 	// same.
 	Starting func()
+
+	// Again, if set, is asked for leave before a repeat and before each redirect, which
+	// are further requests. It may wait; its error ends the call as TooLate.
+	Again func(context.Context) error
 }
 
 // request is what is asked: the same for repeats and redirects.
@@ -60,11 +64,20 @@ func (c *Client) repeat(ctx context.Context, r request, call Call, tok token, re
 	if fresh.fixed && fresh.value == tok.value {
 		return nil, c.fixedRefused(r, refused)
 	}
-	ans, fail := c.follow(ctx, r, call, fresh, refused.sent)
-	if fail == nil && tokenRefused(ans) {
-		c.tokens.drop(fresh)
+	if fail := c.again(ctx, r, call, refused.sent); fail != nil {
+		return nil, fail
 	}
-	return ans, fail
+	return c.follow(ctx, r, call, fresh, refused.sent)
+}
+
+// again asks for leave for a further request of a call that has written some already.
+func (c *Client) again(ctx context.Context, r request, call Call, written int) *Error {
+	if call.Again == nil || call.Again(ctx) == nil {
+		return nil
+	}
+	fail := c.failure(r, TooLate, nil, "there was no leave for a further request")
+	fail.Sent = written
+	return fail
 }
 
 // judge decides by the status alone.
@@ -118,6 +131,9 @@ func (c *Client) follow(ctx context.Context, r request, call Call, tok token, wr
 		}
 		if why != "" {
 			return nil, c.failure(r, Redirect, ans, why)
+		}
+		if fail := c.again(ctx, r, call, ans.sent); fail != nil {
+			return nil, fail
 		}
 		target, written = next, ans.sent
 	}

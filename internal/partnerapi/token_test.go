@@ -237,6 +237,7 @@ func TestTokenAnswers(t *testing.T) {
 			c, p := tokenClient(t, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "text/plain")
 				w.Header().Set("Location", "/again")
+				w.Header().Set("rateLimit-limit", "60")
 				w.WriteHeader(tc.status)
 				_, _ = w.Write([]byte(tc.body))
 			})
@@ -251,7 +252,7 @@ func TestTokenAnswers(t *testing.T) {
 				return
 			}
 			e := failed(t, err, Token)
-			if e.Credentials != tc.credentials || e.Status != tc.status || e.Op != OpToken || !strings.Contains(e.Trouble, tc.trouble) || e.MaybeApplied() {
+			if e.Credentials != tc.credentials || e.Status != tc.status || e.Op != OpToken || e.Limit != noRateLimit || !strings.Contains(e.Trouble, tc.trouble) || e.MaybeApplied() {
 				t.Errorf("%+v", e)
 			}
 			if p.requests.Load() != 0 {

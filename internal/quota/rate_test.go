@@ -1,0 +1,199 @@
+package quota_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"activation-worker/internal/quota"
+)
+
+// Whatever comes when, however long it waits to begin, and whatever is given back: no window holds too many.
+func TestNeverMoreThanThePeakInAnyWindow(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		rapid.SyncTest(t, func(t *rapid.T) {
+			limit := quota.Rate{N: rapid.IntRange(1, 12).Draw(t, "n"), Per: rapid.SampledFrom([]time.Duration{time.Second, time.Minute}).Draw(t, "per")}
+			p := quota.New(quota.Options{Peak: limit, Concurrency: rapid.IntRange(1, 20).Draw(t, "concurrency")})
+			type step struct {
+				After, BeforeBegin, Takes time.Duration
+				Again                     int
+				Begins, Patient           bool
+			}
+			span := func(most time.Duration) *rapid.Generator[time.Duration] {
+				return rapid.Map(rapid.Int64Range(0, int64(most)), func(n int64) time.Duration { return time.Duration(n) })
+			}
+			steps := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
+				return step{
+					After: span(limit.Per/4).Draw(t, "after"), BeforeBegin: span(limit.Per/2).Draw(t, "beforeBegin"), Takes: span(limit.Per).Draw(t, "takes"),
+					Begins: rapid.IntRange(0, 4).Draw(t, "begins") > 0, Patient: rapid.IntRange(0, 4).Draw(t, "patient") > 0,
+				}
+			}), 1, 60).Draw(t, "steps")
+			began := &tally{}
+			done := make(chan struct{})
+			for _, s := range steps {
+				rest(context.Background(), s.After)
+				go func() {
+					defer func() { done <- struct{}{} }()
+					ctx := context.Background()
+					if !s.Patient {
+						var cancel context.CancelFunc
+						ctx, cancel = context.WithTimeout(ctx, limit.Per/3)
+						defer cancel()
+					}
+					permit, err := p.Acquire(ctx, activate)
+					if err != nil {
+						return
+					}
+					defer permit.End()
+					rest(context.Background(), s.BeforeBegin)
+					if s.Begins {
+						permit.Begin()
+						began.add()
+						rest(context.Background(), s.Takes)
+					}
+				}()
+			}
+			for range steps {
+				<-done
+			}
+			if got := began.most(limit.Per); got > limit.N {
+				t.Fatalf("%d began within %s, allowed are %d", got, limit.Per, limit.N)
+			}
+			// All has ended: whatever was given back, a whole window's worth is free again.
+			rest(context.Background(), 2*limit.Per)
+			before := time.Now()
+			for range limit.N {
+				permit, err := p.Acquire(context.Background(), activate)
+				if err != nil {
+					t.Fatal(err)
+				}
+				permit.Begin()
+				permit.End()
+			}
+			if waited := time.Since(before); waited != 0 {
+				t.Fatalf("waited %s for what was free", waited)
+			}
+		})
+	})
+}
+
+func TestPeak(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		p := quota.New(quota.Options{Peak: quota.Rate{N: 3, Per: time.Second}, Concurrency: 1})
+		for range 3 {
+			wantNow(t, p, activate)
+		}
+		wantWait(t, p, activate, time.Second, 1100*time.Millisecond)
+		wantNow(t, p, activate)
+		rest(t.Context(), 500*time.Millisecond)
+		wantNow(t, p, activate)
+		wantWait(t, p, activate, 500*time.Millisecond, 600*time.Millisecond) // for the first of the second window
+	})
+}
+
+func TestFullDemandUsesThePeak(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		for _, limit := range []quota.Rate{{N: 240, Per: time.Minute}, {N: 4, Per: time.Second}, {N: 600, Per: time.Hour}} {
+			ctx, cancel := context.WithCancel(t.Context())
+			p := quota.New(quota.Options{Peak: limit, Concurrency: 3})
+			start := time.Now()
+			long := 10 * max(time.Minute, limit.Per)
+			began, all := demand(ctx, p, activate, 12, 300*time.Millisecond)
+			rest(ctx, long)
+			cancel()
+			all.Wait()
+			allowed := float64(limit.N) * float64(long) / float64(limit.Per)
+			if used := float64(began.within(start.Add(-1), start.Add(long))) / allowed; used < wantUse(limit) || used > 1.001 {
+				t.Errorf("%d per %s: %.3f of what is allowed was used over %s", limit.N, limit.Per, used, long)
+			}
+			if got := began.most(limit.Per); got > limit.N {
+				t.Errorf("%d began within %s, allowed are %d", got, limit.Per, limit.N)
+			}
+		}
+	})
+}
+
+// wantUse is the share of the allowed rate that full demand must get: a window is widened by a hundredth, and at least
+// by the tenth of a second that requests may differ in how long they travel.
+func wantUse(limit quota.Rate) float64 {
+	if limit.Per < 10*time.Second {
+		return 0.90
+	}
+	return 0.97
+}
+
+func TestSustainedRateOverHalfAnHour(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		p := quota.New(quota.Options{Peak: quota.Rate{N: 240, Per: time.Minute}, Sustained: quota.Rate{N: 120, Per: time.Minute}, Concurrency: 3})
+		const hours = 2
+		start := time.Now()
+		began, all := demand(ctx, p, activate, 12, 200*time.Millisecond)
+		rest(ctx, hours*time.Hour)
+		cancel()
+		all.Wait()
+		if got := began.most(quota.SustainedOver); got > 3600 {
+			t.Errorf("%d began within %s, allowed are 3600", got, quota.SustainedOver)
+		}
+		if got := began.most(time.Minute); got > 240 {
+			t.Errorf("%d began within a minute, allowed are 240", got)
+		}
+		if used := float64(began.within(start.Add(-1), start.Add(hours*time.Hour))) / (120 * 60 * hours); used < 0.97 {
+			t.Errorf("%.3f of the sustained rate was used", used)
+		}
+	})
+}
+
+// A sustained rate of less than one in half an hour still lets one go.
+func TestTinySustainedRate(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		p := quota.New(quota.Options{Sustained: quota.Rate{N: 1, Per: time.Hour}, Concurrency: 1})
+		wantNow(t, p, activate)
+		wantWait(t, p, activate, quota.SustainedOver, quota.SustainedOver+time.Minute)
+	})
+}
+
+func TestOperationsDoNotShareARate(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		p := quota.New(quota.Options{Peak: quota.Rate{N: 2, Per: time.Minute}, Sustained: quota.Rate{N: 2, Per: time.Minute}, Concurrency: 1})
+		wantNow(t, p, activate)
+		wantNow(t, p, activate)
+		wantNow(t, p, lookUp)
+		wantNow(t, p, lookUp)
+		p.Pause(activate, time.Now().Add(time.Hour))
+		wantWait(t, p, lookUp, time.Minute, 61*time.Second)
+		wantWait(t, p, activate, 58*time.Minute, time.Hour)
+	})
+}
+
+func TestNoLimitNoWait(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		p := quota.New(quota.Options{Concurrency: 1})
+		for range 5000 {
+			wantNow(t, p, activate)
+		}
+		p.Pause(activate, time.Now().Add(time.Minute))
+		wantWait(t, p, activate, time.Minute, time.Minute)
+	})
+}
+
+// A clock that is set back never opens a window early.
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	clock := time.Now()
+	p := quota.New(quota.Options{Peak: quota.Rate{N: 2, Per: time.Minute}, Concurrency: 1, Now: func() time.Time { return clock }})
+	request(t, p, activate)
+	clock = clock.Add(-time.Hour)
+	request(t, p, activate)
+	ended, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := p.Acquire(ended, activate); err == nil {
+		t.Error("a third request in a minute, after the clock was set back")
+	}
+	clock = clock.Add(time.Hour + 62*time.Second)
+	request(t, p, activate)
+}
