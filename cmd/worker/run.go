@@ -100,6 +100,9 @@ type parts struct {
 func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	var p parts
 	p.waitFor("starting")
+	if _, err := rootsOf(c.Partner.CA); err != nil {
+		return usageError{err} // known before anything is waited for
+	}
 	layout := layoutOf(c)
 	url := c.NATS.URL
 	if url == "" {
@@ -117,8 +120,9 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	if err != nil {
 		return err
 	}
-	defer probes.Close()
+	defer probes.Close() //nolint:contextcheck // ctx has ended by then
 
+	log.Info("probes are served", zap.String("probes", probes.Addr()))
 	p.waitFor("waiting for NATS")
 	nc, js, err := broker.Connect(ctx, natsOptions(c, url, c.Worker.ID, log))
 	if err != nil {
@@ -144,7 +148,7 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	}
 	w := newWorker(c, nc, js, layout, partner, log)
 	p.worker.Store(w)
-	log.Info("worker started", zap.String("worker", c.Worker.ID), zap.String("version", buildVersion()), zap.String("probes", probes.Addr()))
+	log.Info("worker started", zap.String("worker", c.Worker.ID), zap.String("version", buildVersion()))
 	err = w.Run(ctx)
 	log.Info("worker stopped")
 	if err == nil && errors.Is(context.Cause(ctx), errConnectionLost) {
@@ -169,10 +173,10 @@ func watchConnection(ctx context.Context, nc *nats.Conn, lost context.CancelCaus
 
 // orStopped is nil where the wait ended because the process is told to stop.
 func orStopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 func embedded(ctx context.Context, c *config.Config, layout *broker.Layout, log *zap.Logger) (*broker.Embedded, error) {

@@ -38,6 +38,9 @@ whether a worker is taking work. JSON has the customer on the first line, then o
 			if output != "table" && output != "json" {
 				return usageError{fmt.Errorf("--output: %q is not table or json", output)}
 			}
+			if _, ok := events.ParseDomainID(args[0]); !ok && !strings.Contains(args[0], ".") {
+				return usageError{fmt.Errorf("%.80q is neither a domain id (decimal digits) nor a domain name", args[0])}
+			}
 			c, err := config.Load(cmd.Flags(), os.Environ())
 			if err != nil {
 				return err
@@ -91,9 +94,6 @@ type statusReader struct {
 func (s statusReader) customer(ctx context.Context, arg string) (int64, error) {
 	if id, ok := events.ParseDomainID(arg); ok {
 		return id, nil
-	}
-	if !strings.Contains(arg, ".") {
-		return 0, usageError{fmt.Errorf("%.80q is neither a domain id (decimal digits) nor a domain name", arg)}
 	}
 	ids, err := s.ledger.FindDomain(ctx, arg)
 	switch {

@@ -141,7 +141,7 @@ func idsToSubmit(args []string, file string, stdin io.Reader) ([]int64, error) {
 		if err != nil {
 			return nil, usageError{fmt.Errorf("--file: %w", err)}
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		in = f
 	}
 	var lines []string

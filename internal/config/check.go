@@ -1,7 +1,9 @@
 package config
 
 import (
+	"encoding/pem"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -24,7 +26,9 @@ type check struct {
 func checks() []check {
 	return []check{
 		{GroupNATS, nil, checkNATS},
+		{GroupWorker, []string{"NATS_URL", "WORKER_NATS_LISTEN"}, checkListen},
 		{GroupPartner, accountKeys(), checkCredentials},
+		{GroupPartner, []string{"LINEWORKS_PRIVATE_KEY"}, checkKey},
 		{GroupPartner, []string{"LINEWORKS_API_URL", "LINEWORKS_TOKEN_URL"}, checkURLs},
 		{GroupStreams, []string{"WORKER_INTAKE_SUBJECT", "WORKER_INTAKE_STREAM", "WORKER_STREAM"}, checkIntake},
 		{GroupWorker, []string{"WORKER_LEASE", "LINEWORKS_TIMEOUT"}, checkLease},
@@ -95,6 +99,15 @@ func checkNATS(c *Config) Faults {
 	return faults
 }
 
+// checkListen keeps the embedded server, which asks nobody who they are, on this machine.
+func checkListen(c *Config) Faults {
+	if host, _, err := net.SplitHostPort(c.Worker.NATSListen); c.NATS.URL != "" || err != nil || isLoopback(host) {
+		return nil
+	}
+	return Faults{c.wrong("WORKER_NATS_LISTEN",
+		"is not a loopback address, and the embedded server has no authentication; wanted one, or NATS_URL for a server of your own")}
+}
+
 func accountKeys() []string {
 	return []string{
 		"LINEWORKS_CLIENT_ID", "LINEWORKS_CLIENT_SECRET", "LINEWORKS_SERVICE_ACCOUNT", "LINEWORKS_PRIVATE_KEY",
@@ -119,6 +132,18 @@ func checkCredentials(c *Config) Faults {
 		}
 	}
 	return faults
+}
+
+// checkKey finds a text that cannot be a key. A file may still be replaced, and is read at each token fetch.
+func checkKey(c *Config) Faults {
+	if !c.has("LINEWORKS_PRIVATE_KEY") {
+		return nil
+	}
+	text, _ := c.Partner.PrivateKey.Read() // a text is never unreadable
+	if block, _ := pem.Decode([]byte(strings.ReplaceAll(text, `\n`, "\n"))); block != nil {
+		return nil
+	}
+	return Faults{c.wrong("LINEWORKS_PRIVATE_KEY", `is not PEM; wanted the text of the key's file, whose line ends may be written \n`)}
 }
 
 // checkURLs keeps tokens from going where they are not meant for: over a network in clear, or from one party to

@@ -26,7 +26,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-
 	goleak.VerifyTestMain(m)
 }
 

@@ -40,10 +40,7 @@ func (w *Worker) Checks(ctx context.Context) []Check {
 
 func (w *Worker) streamsCheck() Check {
 	c := Check{Name: "streams", OK: true, Detail: "there"}
-	w.mu.Lock()
-	missing := w.missing
-	w.mu.Unlock()
-	switch {
+	switch missing := w.whyMissing(laneDue); {
 	case missing != nil:
 		c.OK, c.Detail = false, missing.Error()
 	case w.Ledger.Full():
@@ -56,8 +53,11 @@ func (w *Worker) streamsCheck() Check {
 func (w *Worker) intakeCheck(ctx context.Context) Check {
 	c := Check{Name: "intake"}
 	cons, err := w.JetStream.Consumer(ctx, w.IntakeStream, events.ConsumerActivator)
+	if missing := w.whyMissing(laneIntake); err != nil && missing != nil {
+		err = missing
+	}
 	if err != nil {
-		c.Detail = fmt.Sprintf("consumer %s of stream %s: %v", events.ConsumerActivator, w.IntakeStream, err)
+		c.Detail = fmt.Sprintf("cannot read stream %s: %v", w.IntakeStream, err)
 		return c
 	}
 	info := cons.CachedInfo()

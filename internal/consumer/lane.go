@@ -22,6 +22,12 @@ type source struct {
 	ackWait       time.Duration
 }
 
+// Names of the lanes.
+const (
+	laneIntake = "intake"
+	laneDue    = "due"
+)
+
 const (
 	pullExpiry   = 30 * time.Second
 	laneRetry    = 2 * time.Second
@@ -39,22 +45,25 @@ func (w *Worker) serve(taking, working context.Context, l lane) {
 		if err == nil || shut {
 			continue
 		}
-		w.setMissing(err)
-		w.log.Warn("cannot take work, tried again soon", zap.String("lane", l.name), zap.Error(err))
+		w.ensure(taking, l, err)
 		if !w.wait(taking, laneRetry) {
 			return
 		}
-		w.ensure(taking)
 	}
 }
 
-// ensure makes streams and consumers that are gone, one slot at a time.
-func (w *Worker) ensure(ctx context.Context) {
+// ensure makes streams and consumers that are gone, one slot at a time, and says what keeps a lane from taking work.
+func (w *Worker) ensure(ctx context.Context, l lane, why error) {
 	if !w.ensuring.TryLock() {
 		return
 	}
 	defer w.ensuring.Unlock()
-	w.setMissing(w.Ensure(ctx))
+	if err := w.Ensure(ctx); err != nil {
+		why = err
+	}
+	if ctx.Err() == nil && w.setMissing(l.name, why) {
+		w.log.Warn("cannot take work, tried again and again", zap.String("lane", l.name), zap.Error(why))
+	}
 }
 
 // pull takes one message after the other until ctx ends or the consumer is gone.
@@ -74,6 +83,9 @@ func (w *Worker) pull(ctx, working context.Context, l lane) error {
 		return err
 	}
 	defer w.giveBack(messages)
+	if w.setMissing(l.name, nil) {
+		w.log.Info("takes work again", zap.String("lane", l.name))
+	}
 	for {
 		// The request for a message is sent here, not before: what waits stays with whoever can do it.
 		msg, err := messages.Next(jetstream.NextContext(ctx))
@@ -88,7 +100,6 @@ func (w *Worker) pull(ctx, working context.Context, l lane) error {
 		case err != nil:
 			return err
 		}
-		w.setMissing(nil)
 		w.held.Add(1)
 		w.take(working, l, msg, from)
 		w.held.Add(-1)
@@ -130,8 +141,17 @@ func (w *Worker) ack(msg jetstream.Msg) {
 	}
 }
 
-func (w *Worker) setMissing(err error) {
+// setMissing notes why a lane cannot take work, nil when it can, and reports whether that is new.
+func (w *Worker) setMissing(lane string, err error) (changed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.missing = err
+	was := w.missing[lane]
+	w.missing[lane] = err
+	return (was == nil) != (err == nil) || err != nil && was.Error() != err.Error()
+}
+
+func (w *Worker) whyMissing(lane string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.missing[lane]
 }

@@ -70,8 +70,8 @@ type Worker struct {
 	stopped chan struct{} // closed when nothing new may begin
 
 	mu       sync.Mutex
-	missing  error      // why the streams or consumers are not there, nil when they are
-	ensuring sync.Mutex // held while they are made
+	missing  map[string]error // by lane, why it cannot take work
+	ensuring sync.Mutex       // held while streams and consumers are made
 }
 
 // New returns a worker that has not begun.
@@ -82,7 +82,7 @@ func New(o Options) *Worker {
 	if o.Jitter == nil {
 		o.Jitter = rand.Float64
 	}
-	w := &Worker{Options: o, log: o.Log.Named("worker"), stopped: make(chan struct{})}
+	w := &Worker{Options: o, log: o.Log.Named("worker"), stopped: make(chan struct{}), missing: map[string]error{}}
 	w.gate = newGate(w)
 	return w
 }
@@ -115,8 +115,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	tasks.Go(func() { w.gate.run(ctx) })
 	tasks.Go(func() { w.sweep(ctx) })
 	for _, l := range []lane{
-		{name: "intake", stream: w.IntakeStream, consumer: events.ConsumerActivator, read: w.readAccepted},
-		{name: "due", stream: w.Streams.Work, consumer: events.ConsumerDue, read: w.readWakeUp},
+		{name: laneIntake, stream: w.IntakeStream, consumer: events.ConsumerActivator, read: w.readAccepted},
+		{name: laneDue, stream: w.Streams.Work, consumer: events.ConsumerDue, read: w.readWakeUp},
 	} {
 		for range w.slots() {
 			tasks.Go(func() { w.serve(ctx, working, l) })

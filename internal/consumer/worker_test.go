@@ -87,8 +87,10 @@ func TestWhatThePartnerAnswersBecomesARecord(t *testing.T) {
 		},
 		"a 500 that was not is looked up twice more before the next call": {
 			faults: []simulator.Fault{simulator.Status500},
-			want: outcome{[]string{"started", "deferred(unknown_outcome)", "started", "deferred(unknown_outcome)", "started", "activated"},
-				events.ViaActivate, 2},
+			want: outcome{
+				[]string{"started", "deferred(unknown_outcome)", "started", "deferred(unknown_outcome)", "started", "activated"},
+				events.ViaActivate, 2,
+			},
 		},
 		"a 429 with a short hint is repeated within the attempt": {
 			faults: []simulator.Fault{"429:reset=1"},

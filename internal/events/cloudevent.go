@@ -24,7 +24,8 @@ func readCloudEvent(m Message) (*cloudevents.Event, error) {
 		contentType, _, _ = strings.Cut(header(m.Header, "content-type"), ";")
 		contentType = strings.ToLower(strings.TrimSpace(contentType))
 	}
-	attributes, data := map[string]string(nil), m.Data
+	var attributes map[string]string
+	data := m.Data
 	switch {
 	case contentType == ContentType:
 		if !utf8.Valid(m.Data) {

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // TestNotSent: without a connection, or cancelled first, nothing was written.
@@ -19,7 +20,7 @@ func TestNotSent(t *testing.T) {
 	closed := httptest.NewServer(nil)
 	closed.Close()
 	strange := httptest.NewUnstartedServer(reply(200, activeObject))
-	strange.Config.ErrorLog = log.New(io.Discard, "", 0)
+	strange.Config.ErrorLog = zap.NewStdLog(zap.NewNop())
 	strange.StartTLS()
 	t.Cleanup(strange.Close)
 	plain := httptest.NewServer(reply(200, activeObject))

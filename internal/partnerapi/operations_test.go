@@ -282,7 +282,7 @@ func TestAnswersThatBreakOff(t *testing.T) {
 
 func TestRefusalNeedsNoBody(t *testing.T) {
 	t.Parallel()
-	c, _ := answering(t, func(w http.ResponseWriter, r *http.Request) {
+	c, _ := answering(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(400)
 		_, _ = w.Write([]byte(`{"code":"INVALID_PARAMETER","x":"` + strings.Repeat("x", 100<<10)))
 	}, readyMade("ready"))

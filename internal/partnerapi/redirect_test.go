@@ -10,33 +10,33 @@ import (
 // TestMayFollow is the matrix of places that may get the token.
 func TestMayFollow(t *testing.T) {
 	t.Parallel()
-	const real, loopback, other = "https://www.worksapis.com/v1.0", "http://127.0.0.1:8090/v1.0", "https://api.stand-in.example:8443/v1.0"
+	const genuine, loopback, other = "https://www.worksapis.com/v1.0", "http://127.0.0.1:8090/v1.0", "https://api.stand-in.example:8443/v1.0"
 	for _, tc := range []struct {
 		api, location string
 		ok            bool
 	}{
-		{real, "https://jp2.worksapis.com/v1.0/x", true},
-		{real, "https://JP2.WorksApis.com:443/x", true},
-		{real, "https://a.b.worksapis.com/x", true},
-		{real, "/v1.0/other", true},
-		{real, "//jp2.worksapis.com/x", true},
-		{real, "http://jp2.worksapis.com/x", false},
-		{real, "https://jp2.worksapis.com:8443/x", false},
-		{real, "https://worksapis.com/x", false},
-		{real, "https://evilworksapis.com/x", false},
-		{real, "https://jp2.worksapis.com.evil.example/x", false},
-		{real, "https://evil.example/.worksapis.com", false},
-		{real, "https://evil.example#.worksapis.com", false},
-		{real, "https://evil.example\\.worksapis.com/", false},
-		{real, "https://jp2.worksapis.com@evil.example/", false},
-		{real, "https://user:pw@jp2.worksapis.com/", false},
-		{real, "https://evil.example%2f.worksapis.com/", false},
-		{real, "https://evil.c℀.worksapis.com/x", false}, // some mappings of names read a slash in it
-		{real, "https://127.0.0.1/x", false},
-		{real, "https:///x", false},
-		{real, "mailto:a@worksapis.com", false},
-		{real, "", false},
-		{real, "https://%zz", false},
+		{genuine, "https://jp2.worksapis.com/v1.0/x", true},
+		{genuine, "https://JP2.WorksApis.com:443/x", true},
+		{genuine, "https://a.b.worksapis.com/x", true},
+		{genuine, "/v1.0/other", true},
+		{genuine, "//jp2.worksapis.com/x", true},
+		{genuine, "http://jp2.worksapis.com/x", false},
+		{genuine, "https://jp2.worksapis.com:8443/x", false},
+		{genuine, "https://worksapis.com/x", false},
+		{genuine, "https://evilworksapis.com/x", false},
+		{genuine, "https://jp2.worksapis.com.evil.example/x", false},
+		{genuine, "https://evil.example/.worksapis.com", false},
+		{genuine, "https://evil.example#.worksapis.com", false},
+		{genuine, "https://evil.example\\.worksapis.com/", false},
+		{genuine, "https://jp2.worksapis.com@evil.example/", false},
+		{genuine, "https://user:pw@jp2.worksapis.com/", false},
+		{genuine, "https://evil.example%2f.worksapis.com/", false},
+		{genuine, "https://evil.c℀.worksapis.com/x", false}, // some mappings of names read a slash in it
+		{genuine, "https://127.0.0.1/x", false},
+		{genuine, "https:///x", false},
+		{genuine, "mailto:a@worksapis.com", false},
+		{genuine, "", false},
+		{genuine, "https://%zz", false},
 		{loopback, "http://127.0.0.1:9000/x", true},
 		{loopback, "https://localhost/x", true},
 		{loopback, "http://[::1]:1/x", true},

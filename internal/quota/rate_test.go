@@ -19,8 +19,7 @@ func TestNeverMoreThanThePeakInAnyWindow(t *testing.T) {
 			p := quota.New(quota.Options{Peak: limit, Concurrency: rapid.IntRange(1, 20).Draw(t, "concurrency")})
 			type step struct {
 				After, BeforeBegin, Takes time.Duration
-				Again                     int
-				Begins, Patient           bool
+				Begins, Again, Patient    bool
 			}
 			span := func(most time.Duration) *rapid.Generator[time.Duration] {
 				return rapid.Map(rapid.Int64Range(0, int64(most)), func(n int64) time.Duration { return time.Duration(n) })
@@ -28,7 +27,7 @@ func TestNeverMoreThanThePeakInAnyWindow(t *testing.T) {
 			steps := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
 				return step{
 					After: span(limit.Per/4).Draw(t, "after"), BeforeBegin: span(limit.Per/2).Draw(t, "beforeBegin"), Takes: span(limit.Per).Draw(t, "takes"),
-					Begins: rapid.IntRange(0, 4).Draw(t, "begins") > 0, Patient: rapid.IntRange(0, 4).Draw(t, "patient") > 0,
+					Begins: rapid.IntRange(0, 4).Draw(t, "begins") > 0, Again: rapid.IntRange(0, 4).Draw(t, "again") == 0, Patient: rapid.IntRange(0, 4).Draw(t, "patient") > 0,
 				}
 			}), 1, 60).Draw(t, "steps")
 			began := &tally{}
@@ -37,12 +36,12 @@ func TestNeverMoreThanThePeakInAnyWindow(t *testing.T) {
 				rest(context.Background(), s.After)
 				go func() {
 					defer func() { done <- struct{}{} }()
-					ctx := context.Background()
-					if !s.Patient {
-						var cancel context.CancelFunc
-						ctx, cancel = context.WithTimeout(ctx, limit.Per/3)
-						defer cancel()
+					patience := limit.Per / 3
+					if s.Patient {
+						patience = 200 * limit.Per
 					}
+					ctx, cancel := context.WithTimeout(context.Background(), patience)
+					defer cancel()
 					permit, err := p.Acquire(ctx, activate)
 					if err != nil {
 						return
@@ -53,6 +52,10 @@ func TestNeverMoreThanThePeakInAnyWindow(t *testing.T) {
 						permit.Begin()
 						began.add()
 						rest(context.Background(), s.Takes)
+					}
+					if s.Again && permit.Again(ctx) == nil {
+						permit.Begin()
+						began.add()
 					}
 				}()
 			}
