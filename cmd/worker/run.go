@@ -80,7 +80,7 @@ func toggleDebug(level zap.AtomicLevel, log *zap.Logger) (stop func()) {
 			} else {
 				level.SetLevel(zap.DebugLevel)
 			}
-			log.Info("log level changed", zap.Stringer("level", level.Level()))
+			log.Info("log level changed", zap.Stringer("log_level", level.Level()))
 		}
 	}()
 	return func() {
@@ -100,8 +100,8 @@ type parts struct {
 func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	var p parts
 	p.waitFor("starting")
-	if _, err := rootsOf(c.Partner.CA); err != nil {
-		return usageError{err} // known before anything is waited for
+	if err := checkPartner(c.Partner); err != nil {
+		return usageError{err}
 	}
 	layout := layoutOf(c)
 	url := c.NATS.URL

@@ -60,7 +60,7 @@ whether a worker is taking work. JSON has the customer on the first line, then o
 				return err
 			}
 			entries, err := s.ledger.History(ctx, id)
-			if err != nil {
+			if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) { // no worker has run yet
 				return err
 			}
 			if len(entries) == 0 {
@@ -97,7 +97,7 @@ func (s statusReader) customer(ctx context.Context, arg string) (int64, error) {
 	}
 	ids, err := s.ledger.FindDomain(ctx, arg)
 	switch {
-	case err != nil:
+	case err != nil && !errors.Is(err, jetstream.ErrStreamNotFound):
 		return 0, err
 	case len(ids) == 0:
 		return 0, fmt.Errorf("no customer with the domain %s has a record: try its domain id", arg)

@@ -68,6 +68,9 @@ or standard input (-) with one id a line. Nothing is published if any line is ba
 			}
 			for i, id := range ids {
 				ack, err := announce(ctx, js, subject, eventType, acceptedData{DomainID: id, Domain: domain, Reference: reference})
+				if errors.Is(err, jetstream.ErrNoStreamResponse) {
+					err = fmt.Errorf("no stream takes %s (%w): the signup pipeline creates it, or worker setup --with-intake", subject, err)
+				}
 				if err != nil {
 					return fmt.Errorf("announce domain %d: %w; %d of %d were announced", id, err, i, len(ids))
 				}

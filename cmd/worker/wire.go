@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -132,6 +133,17 @@ func partnerClient(c *config.Config, maxPayload int, log *zap.Logger) (*partnera
 		return nil, usageError{err}
 	}
 	return client, nil
+}
+
+// checkPartner finds files and a key that cannot be used, before anything is waited for.
+func checkPartner(p config.Partner) error {
+	_, err := rootsOf(p.CA)
+	if key, unreadable := p.PrivateKey.Read(); unreadable != nil {
+		err = errors.Join(err, unreadable)
+	} else if block, _ := pem.Decode([]byte(strings.ReplaceAll(key, `\n`, "\n"))); key != "" && block == nil {
+		err = errors.Join(err, errors.New("LINEWORKS_PRIVATE_KEY: is not PEM; wanted the text of the key's file, whose line ends may be written \\n"))
+	}
+	return err
 }
 
 // rootsOf are the system's roots and those of a PEM file; nil for no file.

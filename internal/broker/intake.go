@@ -53,10 +53,18 @@ func (a *admin) ensureIntake(ctx context.Context, now time.Time) error {
 	if err := layoutError(intakeSubjects(a.layout, info)); err != nil {
 		return err
 	}
-	if err := a.decided(ctx, now); err != nil {
+	// Just made on a cluster, the stream may be unknown for a moment to the node that is asked next.
+	waits := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxElapsedTime(settleTimeout))
+	return backoff.Retry(func() error {
+		err := a.decided(ctx, now)
+		if err == nil {
+			err = a.ensureConsumer(ctx, a.layout.activator())
+		}
+		if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return backoff.Permanent(err)
+		}
 		return err
-	}
-	return a.ensureConsumer(ctx, a.layout.activator())
+	}, backoff.WithContext(waits, ctx))
 }
 
 // makeIntake returns the intake stream, made if it is missing and ours to make.

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/pem"
 	"fmt"
 	"net"
 	"net/netip"
@@ -28,7 +27,6 @@ func checks() []check {
 		{GroupNATS, nil, checkNATS},
 		{GroupWorker, []string{"NATS_URL", "WORKER_NATS_LISTEN"}, checkListen},
 		{GroupPartner, accountKeys(), checkCredentials},
-		{GroupPartner, []string{"LINEWORKS_PRIVATE_KEY"}, checkKey},
 		{GroupPartner, []string{"LINEWORKS_API_URL", "LINEWORKS_TOKEN_URL"}, checkURLs},
 		{GroupStreams, []string{"WORKER_INTAKE_SUBJECT", "WORKER_INTAKE_STREAM", "WORKER_STREAM"}, checkIntake},
 		{GroupWorker, []string{"WORKER_LEASE", "LINEWORKS_TIMEOUT"}, checkLease},
@@ -132,18 +130,6 @@ func checkCredentials(c *Config) Faults {
 		}
 	}
 	return faults
-}
-
-// checkKey finds a text that cannot be a key. A file may still be replaced, and is read at each token fetch.
-func checkKey(c *Config) Faults {
-	if !c.has("LINEWORKS_PRIVATE_KEY") {
-		return nil
-	}
-	text, _ := c.Partner.PrivateKey.Read() // a text is never unreadable
-	if block, _ := pem.Decode([]byte(strings.ReplaceAll(text, `\n`, "\n"))); block != nil {
-		return nil
-	}
-	return Faults{c.wrong("LINEWORKS_PRIVATE_KEY", `is not PEM; wanted the text of the key's file, whose line ends may be written \n`)}
 }
 
 // checkURLs keeps tokens from going where they are not meant for: over a network in clear, or from one party to

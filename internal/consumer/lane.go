@@ -32,6 +32,7 @@ const (
 	pullExpiry   = 30 * time.Second
 	laneRetry    = 2 * time.Second
 	requeueAfter = time.Second
+	drainTime    = time.Second // without a connection there is no end to wait for
 )
 
 // serve is one slot of a lane: it takes one message when it is free and the gate is open.
@@ -110,7 +111,7 @@ func (w *Worker) pull(ctx, working context.Context, l lane) error {
 func (w *Worker) giveBack(messages jetstream.MessagesContext) {
 	messages.Drain()
 	for {
-		msg, err := messages.Next()
+		msg, err := messages.Next(jetstream.NextMaxWait(drainTime))
 		if err != nil {
 			return
 		}

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -44,9 +43,6 @@ type Ledger struct {
 	room    room
 
 	elsewhere func(context.Context) (int64, error)
-
-	mu   sync.Mutex
-	full bool // the last outcome was refused for lack of room
 }
 
 // ErrConflict is returned where another record was written in the family meanwhile.

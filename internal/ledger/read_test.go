@@ -160,11 +160,11 @@ func testReadersCleanUp(t *testing.T, p *place, _ *world) {
 			t.Fatal(err)
 		}
 	}
-	s, err := w.js.Stream(limited(t), w.layout.Streams.Ledger)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := s.CachedInfo().State.Consumers; got != 0 {
-		t.Errorf("%d consumers are left on the ledger after reading it", got)
-	}
+	eventually(t, func(ctx context.Context) error {
+		s, err := w.js.Stream(ctx, w.layout.Streams.Ledger)
+		if err == nil && s.CachedInfo().State.Consumers != 0 {
+			return fmt.Errorf("%d consumers are left on the ledger after reading it", s.CachedInfo().State.Consumers)
+		}
+		return err
+	})
 }

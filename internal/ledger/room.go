@@ -16,12 +16,14 @@ type room struct {
 	running int64 // attempts of this process between claim and outcome
 	free    int64 // bytes, when last looked; claims since are subtracted
 	looked  time.Time
-	tight   bool
+	fullAt  time.Time // when a claim or an outcome last found no room; zero once one did
 }
 
 const (
 	// recordSize is more than a record takes without the partner's object.
 	recordSize = 16 << 10
+	// fullFor is how long a refusal for lack of room is believed: whoever needs room tries again sooner.
+	fullFor = 10 * time.Second
 	// roomFresh is how long a look at the stream is believed while there is plenty.
 	roomFresh = 2 * time.Second
 	// plenty is how many outcomes' room make looking at every claim needless.
@@ -55,11 +57,12 @@ func (l *Ledger) reserve(ctx context.Context) error {
 			return err
 		}
 	}
-	r.tight = r.free < (r.running+others+1)*need
-	if r.tight {
+	if r.free < (r.running+others+1)*need {
+		r.fullAt = l.now()
 		return fmt.Errorf("%d bytes are free and %d are needed for the outcomes of what is running: %w", r.free, (r.running+others+1)*need, ErrFull)
 	}
 	r.running++
+	r.fullAt = time.Time{}
 	r.free -= recordSize
 	return nil
 }
@@ -71,20 +74,17 @@ func (l *Ledger) Release() {
 	l.room.running--
 }
 
-// Full reports whether the last claim or outcome found no room.
+// Full reports whether a claim or an outcome found no room lately.
 func (l *Ledger) Full() bool {
 	l.room.mu.Lock()
-	tight := l.room.tight
-	l.room.mu.Unlock()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return tight || l.full
+	defer l.room.mu.Unlock()
+	return !l.room.fullAt.IsZero() && l.now().Sub(l.room.fullAt) < fullFor
 }
 
-func (l *Ledger) setFull(full bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.full = full
+func (l *Ledger) setFullAt(at time.Time) {
+	l.room.mu.Lock()
+	defer l.room.mu.Unlock()
+	l.room.fullAt = at
 }
 
 const unlimited = int64(1) << 62

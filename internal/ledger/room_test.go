@@ -141,20 +141,18 @@ func testFullOutcome(t *testing.T, p *place, _ *world) {
 	l := w.ledger(t)
 	first := claim(t, l, record(1, events.Started), 0)
 	w.fill(t)
-	short, cancel := context.WithTimeout(limited(t), 200*time.Millisecond)
-	defer cancel()
-	if got, err := l.Record(short, record(1, events.Activated), first.Sequence); !errors.Is(err, ledger.ErrFull) || got != nil {
-		t.Fatalf("an outcome in a full ledger: %+v %v", got, err)
-	}
-	if !l.Full() {
-		t.Error("Full is false after an outcome that found no room")
-	}
 	result := make(chan error, 1)
 	ctx := limited(t)
 	go func() {
 		_, err := l.Record(ctx, record(1, events.Activated), first.Sequence)
 		result <- err
 	}()
+	eventually(t, func(context.Context) error {
+		if !l.Full() {
+			return errors.New("Full is false while an outcome finds no room")
+		}
+		return nil
+	})
 	w.resize(t, 8<<20)
 	if err := <-result; err != nil {
 		t.Fatalf("the outcome was not recorded once there was room: %v", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
@@ -18,6 +19,9 @@ const sweepConsumer = "sweep"
 
 const (
 	sweepBatch = 256
+	// A request that nobody answers is sent again so often, so much later.
+	maxSweepBlips = 20
+	sweepBlip     = 100 * time.Millisecond
 	// sweepIdle is how long a sweep may rest before the server forgets it, so that a dead sweeper frees the place.
 	sweepIdle = 30 * time.Second
 	// sweepGrace is how late a record is before it is looked at: its wake-up may be on its way.
@@ -28,8 +32,9 @@ const (
 // lease, and arms a timer for it. One replica sweeps at a time; where another is at it,
 // Sweep returns at once. foreign is called for each record that is to be left alone.
 func (l *Ledger) Sweep(ctx context.Context, worker string, foreign func(error)) (armed int, err error) {
-	cons, err := l.js.CreateConsumer(ctx, l.streams.Ledger, jetstream.ConsumerConfig{
-		Name:              sweepConsumer,
+	creating, cancel := context.WithTimeout(ctx, requestTimeout)
+	cons, err := l.js.CreateConsumer(creating, l.streams.Ledger, jetstream.ConsumerConfig{
+		Durable:           sweepConsumer, // hence replicated as the stream is: it must not be lost, and in the way, with one node
 		Description:       "recovery sweep of one worker",
 		Metadata:          map[string]string{"worker": worker},
 		FilterSubjects:    []string{"activation.customer.*." + string(events.Started), "activation.customer.*." + string(events.Deferred)},
@@ -37,13 +42,13 @@ func (l *Ledger) Sweep(ctx context.Context, worker string, foreign func(error)) 
 		AckPolicy:         jetstream.AckNonePolicy,
 		InactiveThreshold: sweepIdle,
 		MemoryStorage:     true,
-		Replicas:          1,
 	})
+	cancel()
 	if errors.Is(err, jetstream.ErrConsumerExists) {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("sweep stream %s: %w", l.streams.Ledger, err)
+		return 0, fmt.Errorf("begin to sweep stream %s: %w", l.streams.Ledger, err)
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
@@ -52,8 +57,10 @@ func (l *Ledger) Sweep(ctx context.Context, worker string, foreign func(error)) 
 			l.log.Debug("sweep consumer not deleted", zap.Error(err))
 		}
 	}()
+	blips := maxSweepBlips
 	for left := cons.CachedInfo().NumPending; left > 0; {
-		batch, err := cons.FetchNoWait(sweepBatch)
+		// No more than there are, so that the last request does not wait for others.
+		batch, err := cons.Fetch(int(min(sweepBatch, left)), jetstream.FetchMaxWait(requestTimeout))
 		if err != nil {
 			return armed, fmt.Errorf("sweep stream %s: %w", l.streams.Ledger, err)
 		}
@@ -68,7 +75,13 @@ func (l *Ledger) Sweep(ctx context.Context, worker string, foreign func(error)) 
 				armed++
 			}
 		}
-		if err := batch.Error(); err != nil {
+		switch err := batch.Error(); {
+		case errors.Is(err, nats.ErrNoResponders) && pause(ctx, sweepBlip):
+			if blips--; blips >= 0 {
+				continue // on replicated streams a new consumer takes a moment to answer
+			}
+			fallthrough
+		case err != nil:
 			return armed, fmt.Errorf("sweep stream %s: %w", l.streams.Ledger, err)
 		}
 		if got == 0 || ctx.Err() != nil {

@@ -34,12 +34,15 @@ func (l *Ledger) Claim(ctx context.Context, r *events.Record, expected uint64) (
 // write is retried, never the call. On [ErrConflict] the record now there is returned.
 func (l *Ledger) Record(ctx context.Context, r *events.Record, expected uint64) (current *events.Record, err error) {
 	retry := writeBackoff()
-	for {
+	for full := false; ; full = true {
 		current, err = l.write(ctx, r, expected)
-		l.setFull(errors.Is(err, ErrFull))
 		if !errors.Is(err, ErrFull) {
+			if full {
+				l.setFullAt(time.Time{})
+			}
 			return current, err
 		}
+		l.setFullAt(l.now())
 		l.log.Warn("ledger full, outcome waits", zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)))
 		if !pause(ctx, retry.NextBackOff()) {
 			return nil, err
