@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func TestBinaryKeepsSecrets(t *testing.T) {
 	if j.Tokens < 2 || len(secrets) < 8 || len(personal) < len(faults) {
 		t.Fatalf("too little to look for: %d tokens, %d secrets, %d personal data", j.Tokens, len(secrets), len(personal))
 	}
-	forbidden := append(secrets, personal...)
+	forbidden := slices.Concat(secrets, personal)
 	said := w.stdout.String() + w.stderr.String()
 	if !strings.Contains(said, `"level":"debug"`) {
 		t.Fatal("the worker did not log at debug level")

@@ -251,9 +251,8 @@ func writeAgain(t *testing.T, doc string, e events.Summary, text string) []byte 
 			_, _, written, err = events.EncodeIntake(in, e.Type == events.TypePaused, e.Source, e.Time)
 		}
 	default:
-		parts := strings.Split(e.ID, "-") // domain, expected sequence, state
 		var expected uint64
-		if expected, err = strconv.ParseUint(parts[1], 10, 64); err == nil {
+		if expected, err = strconv.ParseUint(part(e.ID, 1), 10, 64); err == nil { // domain-expected-state
 			written, err = events.EncodeRecord(decodeState(t, doc, e, text), e.Source, expected, e.Time)
 		}
 	}
@@ -263,10 +262,19 @@ func writeAgain(t *testing.T, doc string, e events.Summary, text string) []byte 
 	return written
 }
 
+// part is the n-th of the parts of an event's id, or nothing.
+func part(id string, n int) string {
+	parts := strings.Split(id, "-")
+	if n >= len(parts) {
+		return ""
+	}
+	return parts[n]
+}
+
 // original is the intake message that a rejection tells of.
 func original(t *testing.T, e events.Summary, r events.Rejection) events.Message {
 	t.Helper()
-	created, err := strconv.ParseInt(strings.Split(e.ID, "-")[2], 10, 64)
+	created, err := strconv.ParseInt(part(e.ID, 2), 10, 64) // rejected-stream-created-sequence
 	if err != nil {
 		t.Fatal(err)
 	}

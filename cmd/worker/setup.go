@@ -49,6 +49,12 @@ With --check it changes nothing, prints every difference, and exits 3 if there i
 				return err
 			}
 			defer nc.Close()
+			if c.Worker.StreamMaxBytes == 0 {
+				// Not said: what the ledger has was somebody's choice, or the embedded server's.
+				if s, err := js.Stream(ctx, layout.Streams.Ledger); err == nil {
+					layout.MaxBytes = s.CachedInfo().Config.MaxBytes
+				}
+			}
 			out := cmd.OutOrStdout()
 			if check {
 				drifts, err := broker.Plan(ctx, js, layout)

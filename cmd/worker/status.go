@@ -218,7 +218,11 @@ func statusTable(out io.Writer, r *events.Record, entries []ledger.Entry, now ti
 	if r.Unsettled {
 		row("unsettled", "an earlier request may have been applied; the partner is asked before it is called again")
 	}
-	row("tried", "round %d, attempt %d, %d activate calls in all", r.Round, r.Attempt, r.Calls)
+	calls := "activate calls"
+	if r.Calls == 1 {
+		calls = "activate call"
+	}
+	row("tried", "round %d, attempt %d, %d %s in all", r.Round, r.Attempt, r.Calls, calls)
 	row("what to do", "%s", words.WhatToDo)
 	b.WriteString("\n  when                        event      by                reason / via\n")
 	for _, e := range entries {
@@ -288,7 +292,11 @@ func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, e
 		return whereabouts{}, err
 	}
 	if unread > 0 {
-		return whereabouts{"unread", fmt.Sprintf("It was announced (stream %s, sequence %d) and waits to be read.", s.c.Worker.IntakeStream, unread)}, nil
+		where := "waits to be read"
+		if cons, err := s.js.Consumer(ctx, s.c.Worker.IntakeStream, events.ConsumerActivator); err == nil && unread <= cons.CachedInfo().Delivered.Stream {
+			where = "is in a worker's hands, where it waits for its turn"
+		}
+		return whereabouts{"unread", fmt.Sprintf("It was announced (stream %s, sequence %d) and %s.", s.c.Worker.IntakeStream, unread, where)}, nil
 	}
 	digits := strconv.FormatInt(id, 10)
 	rejected, err := s.ledger.FindRejected(ctx, func(r events.Rejection) bool {
@@ -361,7 +369,7 @@ func (s statusReader) taking(ctx context.Context) string {
 	last, err := s.ledger.LastIntake(ctx)
 	if err == nil && last != nil && last.Subject == events.SubjectIntakePaused {
 		if in, err := events.DecodeIntake(last.Data); err == nil {
-			return fmt.Sprintf("No worker is taking work: %s paused since %s (%s). %s.", in.Worker, local(in.Since), in.Detail, in.WhatToDo)
+			return fmt.Sprintf("No worker is taking work: %s paused since %s (%s). To do: %s.", in.Worker, local(in.Since), in.Detail, in.WhatToDo)
 		}
 	}
 	if info.NumAckPending > 0 {

@@ -105,5 +105,6 @@ type BindingError struct {
 func (e *BindingError) Error() string {
 	return fmt.Sprintf("stream %s records the customers of partner API %s, but the settings name %s; "+
 		"check LINEWORKS_API_URL and LINEWORKS_SERVICE_ACCOUNT, name another ledger with WORKER_STREAM, "+
-		"or run `worker setup --rebind-partner` if the ledger is to move", e.Stream, e.Is, e.Wants)
+		"or run `worker setup --rebind-partner` if the ledger is to move (an embedded server has to be up for that: "+
+		"run a worker without LINEWORKS_ credentials meanwhile)", e.Stream, e.Is, e.Wants)
 }

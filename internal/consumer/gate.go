@@ -238,6 +238,9 @@ func (g *gate) resume(ctx context.Context, t Trouble, since time.Time) {
 	told := g.told
 	g.mu.Unlock()
 	g.open()
+	if last, err := g.w.Ledger.LastIntake(ctx); g.firstLook(&t) && err == nil && last != nil && last.Subject == events.SubjectIntakePaused {
+		told = true // by a worker that was stopped meanwhile: whoever watches waits for this
+	}
 	if told {
 		g.w.log.Info("intake resumed", zap.String("reason", t.Reason))
 		g.announce(ctx, Trouble{Reason: t.Reason, Detail: "the worker takes work again"}, since, false)

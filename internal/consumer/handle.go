@@ -139,6 +139,9 @@ func (w *Worker) claim(ctx context.Context, d delivery, r *events.Record, step a
 		current, err = w.Ledger.Claim(claiming, claim, expected)
 		cancel()
 		if err == nil {
+			if w.setMissing(ledgerRoom, nil) {
+				w.log.Info("the ledger has room again")
+			}
 			w.log.Debug("claimed", append(about(claim), zap.Stringer("step", step))...)
 			return current, nil, permit, nil
 		}
@@ -147,7 +150,9 @@ func (w *Worker) claim(ctx context.Context, d delivery, r *events.Record, step a
 			return nil, current, nil, err
 		}
 		// The delivery stays in hand: as long as there is no room, nothing more is taken.
-		w.log.Warn("no room for another attempt, waiting", zap.Int64("domain_id", d.domainID), zap.Error(err))
+		if w.setMissing(ledgerRoom, ledger.ErrFull) {
+			w.log.Warn("no room for another attempt, waiting", zap.Error(err))
+		}
 		taking, cancel = w.untilStop(ctx)
 		alive := w.wait(taking, laneRetry)
 		cancel()

@@ -25,10 +25,12 @@ func (w *Worker) Checks(ctx context.Context) []Check {
 		switch shut.Reason {
 		case NoCredentials, CredentialsRefused:
 			credentials = Check{Name: "credentials", Detail: detail}
+			partner.Detail = "not asked: there is no access token"
 		case PartnerTrouble:
 			partner = Check{Name: "partner", Detail: detail}
 		default:
 			credentials = Check{Name: "credentials", Detail: "not tried yet"}
+			partner.Detail = "not asked yet"
 		}
 	}
 	records := Check{Name: "records", OK: true, Detail: "all understood"}

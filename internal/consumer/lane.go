@@ -22,10 +22,11 @@ type source struct {
 	ackWait       time.Duration
 }
 
-// Names of the lanes.
+// Names of the lanes, and of what else can keep work from being taken.
 const (
 	laneIntake = "intake"
 	laneDue    = "due"
+	ledgerRoom = "room"
 )
 
 const (

@@ -77,7 +77,9 @@ func (e *Error) Error() string {
 	if e.DomainID != 0 {
 		b.WriteString(" of customer " + strconv.FormatInt(e.DomainID, 10))
 	}
-	b.WriteString(": " + strings.ReplaceAll(string(e.Kind), "_", " "))
+	if e.Op != OpToken {
+		b.WriteString(": " + strings.ReplaceAll(string(e.Kind), "_", " "))
+	}
 	if e.Status != 0 {
 		b.WriteString(": HTTP " + strconv.Itoa(e.Status))
 	}

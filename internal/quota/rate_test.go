@@ -189,17 +189,27 @@ func TestClockSetBack(t *testing.T) {
 	t.Parallel()
 	clock := time.Now()
 	p := quota.New(quota.Options{Peak: quota.Rate{N: 2, Per: time.Minute}, Concurrency: 1, Now: func() time.Time { return clock }})
-	request(t, p, activate)
-	clock = clock.Add(-time.Hour)
-	request(t, p, activate)
-	for _, step := range []time.Duration{0, time.Hour + time.Second} { // and forward again
-		clock = clock.Add(step)
-		ended, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		if _, err := p.Acquire(ended, activate); err == nil {
-			t.Error("a third request in a minute, after the clock was set back")
-		}
+	for _, step := range []struct {
+		by    time.Duration
+		leave bool
+	}{
+		{0, true},
+		{-time.Hour, true},
+		{0, false},
+		{time.Hour + time.Second, false}, // a second after the first two
+		{62 * time.Second, true},
+	} {
+		clock = clock.Add(step.by)
+		// The clock stands still, so that whoever has to wait waits for ever.
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		permit, err := p.Acquire(ctx, activate)
 		cancel()
+		if (err == nil) != step.leave {
+			t.Fatalf("at %s: leave is %v, want %v", clock, err, step.leave)
+		}
+		if err == nil {
+			permit.Begin()
+			permit.End()
+		}
 	}
-	clock = clock.Add(62 * time.Second)
-	request(t, p, activate)
 }
