@@ -80,39 +80,54 @@ type Permit struct {
 	held  int // granted and not begun
 }
 
-// Acquire waits for leave to send one request of an operation.
+// Acquire waits for leave to send one request of an operation. Who waits holds neither a
+// place among the simultaneous requests nor a share of the rate, so that nobody waits for them in vain.
 func (p *Pacer) Acquire(ctx context.Context, name string) (*Permit, error) {
 	permit := &Permit{pacer: p, op: p.operation(name)}
-	if err := permit.Again(ctx); err != nil {
-		return nil, err
+	select {
+	case permit.op.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the pace: %w", context.Cause(ctx))
 	}
-	if err := p.slots.Acquire(ctx, 1); err != nil {
-		permit.End()
-		return nil, fmt.Errorf("wait for one of the simultaneous requests to end: %w", err)
+	defer func() { <-permit.op.turn }()
+	for {
+		if err := permit.await(ctx); err != nil {
+			return nil, err
+		}
+		if err := p.slots.Acquire(ctx, 1); err != nil {
+			return nil, fmt.Errorf("wait for one of the simultaneous requests to end: %w", err)
+		}
+		if permit.take() {
+			permit.slot = true
+			return permit, nil
+		}
+		p.slots.Release(1)
 	}
-	permit.slot = true
-	return permit, nil
 }
 
-// Again waits for leave to send a further request within the same permit, such as a repeat or a redirect.
+// Again waits for leave to send a further request within the same permit, such as a repeat
+// or a redirect. It goes before those who have not begun.
 func (permit *Permit) Again(ctx context.Context) error {
-	p, op := permit.pacer, permit.op
-	select {
-	case op.turn <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("wait for the pace: %w", context.Cause(ctx))
+	for {
+		if err := permit.await(ctx); err != nil {
+			return err
+		}
+		if permit.take() {
+			return nil
+		}
 	}
-	defer func() { <-op.turn }()
+}
+
+// await blocks until the rate has room, which somebody else may take.
+func (permit *Permit) await(ctx context.Context) error {
+	p, op := permit.pacer, permit.op
 	for {
 		p.mu.Lock()
 		wait, changed := op.wait(p.limits, p.now()), op.changed
+		p.mu.Unlock()
 		if wait == 0 {
-			op.granted++
-			permit.held++
-			p.mu.Unlock()
 			return nil
 		}
-		p.mu.Unlock()
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -123,6 +138,19 @@ func (permit *Permit) Again(ctx context.Context) error {
 			return fmt.Errorf("wait for the pace: %w", context.Cause(ctx))
 		}
 	}
+}
+
+// take takes a share of the rate if there is room.
+func (permit *Permit) take() bool {
+	p, op := permit.pacer, permit.op
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if op.wait(p.limits, p.now()) > 0 {
+		return false
+	}
+	op.granted++
+	permit.held++
+	return true
 }
 
 // Begin says that a request is being written now.

@@ -2,6 +2,7 @@ package brokertest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"strings"
@@ -72,17 +73,28 @@ func (c *Cluster) ready() bool {
 	return led
 }
 
+// The ports of routes lie below those that systems give out by themselves: else somebody else's connection may
+// take one between its being found free and its use.
+const (
+	firstRoutePort = 20000
+	routePorts     = 12000
+)
+
 // freePorts finds n ports that nobody listens on. Routes must be known before the servers start.
 func freePorts(t testing.TB, n int) []int {
 	t.Helper()
 	listeners := make([]net.Listener, n) // all held at once, so that all ports differ
 	ports := make([]int, n)
-	for i := range n {
-		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		if err != nil {
+	for i, tries := 0, 0; i < n; tries++ {
+		port := firstRoutePort + rand.IntN(routePorts)
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		switch {
+		case err == nil:
+			listeners[i], ports[i] = l, port
+			i++
+		case tries == routePorts:
 			t.Fatalf("finding a free port: %v", err)
 		}
-		listeners[i], ports[i] = l, tcpPort(t, l.Addr())
 	}
 	for _, l := range listeners {
 		if err := l.Close(); err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-const readyTimeout = 20 * time.Second
+const readyTimeout = time.Minute
 
 // Option changes how a server is started.
 type Option func(testing.TB, *server.Options)
