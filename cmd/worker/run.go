@@ -111,14 +111,14 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 		}
 		server, err := embedded(ctx, c, &layout, log)
 		if err != nil {
-			return err
+			return orStopped(ctx, err)
 		}
 		defer server.Shutdown()
 		url = server.URL()
 	}
 	probes, err := console.Listen(ctx, "WORKER_HTTP_ADDR", c.Worker.HTTPAddr, console.Handler(p.checks), log)
 	if err != nil {
-		return err
+		return orStopped(ctx, err)
 	}
 	defer probes.Close() //nolint:contextcheck // ctx has ended by then
 
@@ -173,8 +173,11 @@ func watchConnection(ctx context.Context, nc *nats.Conn, lost context.CancelCaus
 
 // orStopped is nil where the wait ended because the process is told to stop.
 func orStopped(ctx context.Context, err error) error {
-	if ctx.Err() == nil {
+	switch {
+	case ctx.Err() == nil:
 		return err
+	case errors.Is(context.Cause(ctx), errConnectionLost):
+		return errConnectionLost
 	}
 	return nil
 }

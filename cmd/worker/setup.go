@@ -82,7 +82,7 @@ With --check it changes nothing, prints every difference, and exits 3 if there i
 				fmt.Fprintln(out, change)
 			}
 			if err != nil {
-				if errors.Is(err, broker.ErrIntakeMissing) {
+				if errors.Is(err, broker.ErrIntakeMissing) && rewind == "" {
 					fmt.Fprintf(cmd.ErrOrStderr(), "worker: %v; the worker waits for it, or run worker setup --with-intake\n", err)
 					return nil
 				}

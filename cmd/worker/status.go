@@ -359,8 +359,11 @@ func (s statusReader) unread(ctx context.Context, id int64) (sequence uint64, co
 // taking says whether a worker is taking work.
 func (s statusReader) taking(ctx context.Context) string {
 	cons, err := s.js.Consumer(ctx, s.c.Worker.IntakeStream, events.ConsumerActivator)
-	if err != nil {
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound):
 		return "No worker has ever read the intake: start one with worker run."
+	case err != nil:
+		return fmt.Sprintf("Whether a worker is taking work could not be read: %v.", err)
 	}
 	info := cons.CachedInfo()
 	if info.NumWaiting > 0 {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -197,12 +198,10 @@ func intakeTypes(c *config.Config) []string {
 
 // newWorker wires a worker on a connection whose streams are there. partner may be nil: no credentials.
 func newWorker(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout broker.Layout, partner consumer.Partner, log *zap.Logger) *consumer.Worker {
-	var w *consumer.Worker
 	l := ledger.New(ledger.Options{
-		Conn: nc, JetStream: js, Streams: layout.Streams, Source: c.Worker.EventSource, Log: log,
-		Elsewhere: func(ctx context.Context) (int64, error) { return w.HeldElsewhere(ctx) },
+		Conn: nc, JetStream: js, Streams: layout.Streams, Source: c.Worker.EventSource, Log: log, Lease: c.Worker.Lease,
 	})
-	w = consumer.New(consumer.Options{
+	return consumer.New(consumer.Options{
 		JetStream: js, Ledger: l, Partner: partner,
 		Pacer: quota.New(quota.Options{
 			Peak: quota.Rate(c.Partner.Rate), Sustained: quota.Rate(c.Partner.SustainedRate), Concurrency: c.Partner.Concurrency,
@@ -211,8 +210,25 @@ func newWorker(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout b
 		ID: c.Worker.ID, Streams: layout.Streams, IntakeStream: layout.IntakeStream,
 		Concurrency: c.Partner.Concurrency, Timeout: c.Partner.Timeout, Lease: c.Worker.Lease,
 		SweepInterval:   c.Worker.SweepInterval,
-		Ensure:          func(ctx context.Context) error { return broker.Ensure(ctx, js, layout) },
+		Ensure:          ensurer(js, layout),
 		KeepPartnerText: c.Worker.RecordPartnerText != "off", PartnerTextInLog: c.Worker.RecordPartnerText == "all",
 	})
-	return w
+}
+
+// ensurer makes what is gone. Where the intake's consumer starts is the operator's choice once; one that is lost
+// later is made to read everything again, since what was not read is not known any more and what was finds its records.
+func ensurer(js jetstream.JetStream, layout broker.Layout) func(context.Context) error {
+	var mu sync.Mutex
+	began := false
+	return func(ctx context.Context) error {
+		mu.Lock()
+		defer mu.Unlock()
+		l := layout
+		if began {
+			l.IntakeFrom, _ = broker.ParseIntakeFrom(config.FromAll) // a constant
+		}
+		err := broker.Ensure(ctx, js, l)
+		began = began || err == nil
+		return err
+	}
 }

@@ -38,8 +38,15 @@ func always(checks ...console.Check) func(context.Context) []console.Check {
 	return func(context.Context) []console.Check { return checks }
 }
 
+// reply is an answer that was read to its end.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
 // ask sends one request on a connection of its own.
-func ask(t *testing.T, s *console.Server, method, path string) (*http.Response, string) {
+func ask(t *testing.T, s *console.Server, method, path string) reply {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+s.Addr()+path, http.NoBody)
 	if err != nil {
@@ -55,7 +62,7 @@ func ask(t *testing.T, s *console.Server, method, path string) (*http.Response, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer, string(body)
+	return reply{answer.StatusCode, answer.Header, string(body)}
 }
 
 var someChecks = []console.Check{
@@ -87,16 +94,16 @@ func TestReady(t *testing.T) {
 	} {
 		t.Run(query, func(t *testing.T) {
 			t.Parallel()
-			answer, text := ask(t, s, http.MethodGet, "/readyz"+query)
-			if answer.StatusCode != want.status {
-				t.Errorf("status %d, want %d", answer.StatusCode, want.status)
+			answer := ask(t, s, http.MethodGet, "/readyz"+query)
+			if answer.status != want.status {
+				t.Errorf("status %d, want %d", answer.status, want.status)
 			}
 			var body struct {
 				Ready  *bool
 				Checks []console.Check
 			}
-			if err := json.Unmarshal([]byte(text), &body); err != nil || body.Ready == nil || body.Checks == nil {
-				t.Fatalf("body %q: %v", text, err)
+			if err := json.Unmarshal([]byte(answer.body), &body); err != nil || body.Ready == nil || body.Checks == nil {
+				t.Fatalf("body %q: %v", answer.body, err)
 			}
 			if *body.Ready != (want.status == 200) {
 				t.Errorf("ready %v with status %d", *body.Ready, want.status)
@@ -116,10 +123,10 @@ func TestReady(t *testing.T) {
 	}
 }
 
-func wantHeaders(t *testing.T, answer *http.Response) {
+func wantHeaders(t *testing.T, answer reply) {
 	t.Helper()
 	for name, want := range map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"} {
-		if got := answer.Header.Get(name); got != want {
+		if got := answer.header.Get(name); got != want {
 			t.Errorf("header %s is %q, want %q", name, got, want)
 		}
 	}
@@ -129,12 +136,12 @@ func wantHeaders(t *testing.T, answer *http.Response) {
 func TestReadyBody(t *testing.T) {
 	t.Parallel()
 	s := listen(t, always(someChecks[0]))
-	_, body := ask(t, s, http.MethodGet, "/readyz")
+	body := ask(t, s, http.MethodGet, "/readyz").body
 	const want = `{"ready":false,"checks":[{"name":"credentials","ok":false,"detail":"set <LINEWORKS_CLIENT_ID> & \"more\""}]}` + "\n"
 	if body != want {
 		t.Errorf("body is\n%s want\n%s", body, want)
 	}
-	_, body = ask(t, listen(t, always()), http.MethodGet, "/readyz")
+	body = ask(t, listen(t, always()), http.MethodGet, "/readyz").body
 	if body != `{"ready":true,"checks":[]}`+"\n" {
 		t.Errorf("without checks the body is %s", body)
 	}
@@ -146,9 +153,9 @@ func TestLive(t *testing.T) {
 		t.Error("liveness asked for checks")
 		return nil
 	})
-	answer, body := ask(t, s, http.MethodGet, "/livez")
-	if answer.StatusCode != 200 || body != `{"alive":true}`+"\n" {
-		t.Errorf("status %d, body %s", answer.StatusCode, body)
+	answer := ask(t, s, http.MethodGet, "/livez")
+	if answer.status != 200 || answer.body != `{"alive":true}`+"\n" {
+		t.Errorf("status %d, body %s", answer.status, answer.body)
 	}
 	wantHeaders(t, answer)
 }
@@ -171,12 +178,12 @@ func TestMethodsAndPaths(t *testing.T) {
 		{http.MethodGet, "/livez/", 404},
 		{http.MethodGet, "/debug/pprof/", 404},
 	} {
-		answer, _ := ask(t, s, c.method, c.path)
-		if answer.StatusCode != c.status {
-			t.Errorf("%s %s answers %d, want %d", c.method, c.path, answer.StatusCode, c.status)
+		answer := ask(t, s, c.method, c.path)
+		if answer.status != c.status {
+			t.Errorf("%s %s answers %d, want %d", c.method, c.path, answer.status, c.status)
 		}
-		if c.status == 405 && answer.Header.Get("Allow") != "GET, HEAD" {
-			t.Errorf("%s %s allows %q", c.method, c.path, answer.Header.Get("Allow"))
+		if c.status == 405 && answer.header.Get("Allow") != "GET, HEAD" {
+			t.Errorf("%s %s allows %q", c.method, c.path, answer.header.Get("Allow"))
 		}
 	}
 }

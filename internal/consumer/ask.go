@@ -161,7 +161,9 @@ func (w *Worker) noteError(a *activation.Answer, err error) {
 		if wait < 0 {
 			wait = time.Minute
 		}
-		w.Pacer.Pause(string(a.Operation), a.At.Add(wait))
+		if w.Pacer.Pause(string(a.Operation), a.At.Add(wait)) && wait > blipWait {
+			w.log.Warn("the partner asks to slow down: nothing is sent meanwhile", zap.String("operation", string(a.Operation)), zap.Duration("for", wait))
+		}
 	}
 	if e.Kind == partnerapi.Token || e.Status == 401 {
 		w.gate.suspect(troubleOf(err))

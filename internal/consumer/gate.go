@@ -59,10 +59,12 @@ type gate struct {
 	mu      sync.Mutex
 	shut    *Trouble // nil: open
 	since   time.Time
-	told    bool          // that it is shut
+	told    bool          // that it is shut for this reason
+	paused  bool          // a pause was announced since it was open
 	hint    *Trouble      // the last reason to doubt the credentials
 	changed chan struct{} // closed at every change
 	retry   backoff.BackOff
+	logged  string // the reason last logged; of run alone
 }
 
 const (
@@ -112,7 +114,7 @@ func (g *gate) note(v activation.Verdict) {
 	}
 	t := Trouble{Reason: PartnerTrouble, Detail: v.Text, WhatToDo: "check LINEWORKS_API_URL, LINEWORKS_SCOPE and the partner right of the app; the worker tries again by itself"}
 	g.mu.Lock()
-	if g.hint != nil {
+	if g.hint != nil && (v.Cause.Kind == activation.NoToken || v.Cause.Status == 401) {
 		t = *g.hint
 	}
 	g.mu.Unlock()
@@ -122,7 +124,7 @@ func (g *gate) note(v activation.Verdict) {
 func (g *gate) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.shut, g.hint = nil, nil
+	g.shut, g.hint, g.told, g.paused = nil, nil, false, false
 	g.change()
 }
 
@@ -223,33 +225,51 @@ func (g *gate) tell(ctx context.Context) {
 	t, since, told := *g.shut, g.since, g.told
 	quiet := told || t.Blip && g.w.now().Sub(since) < gateBlip
 	if !quiet {
-		g.told = true
+		g.told, g.paused = true, true
 	}
 	g.mu.Unlock()
 	if quiet {
 		return
 	}
-	g.w.log.Error("intake paused", zap.String("reason", t.Reason), zap.String("detail", t.Detail), zap.String("what_to_do", t.WhatToDo))
-	g.announce(ctx, t, since, true)
+	if t.Reason != g.logged {
+		g.logged = t.Reason
+		g.w.log.Error("intake paused", zap.String("reason", t.Reason), zap.String("detail", t.Detail), zap.String("what_to_do", t.WhatToDo))
+	}
+	if !g.announce(ctx, t, since, true) {
+		g.mu.Lock()
+		g.told = false // tried again with the next look
+		g.mu.Unlock()
+	}
 }
 
 func (g *gate) resume(ctx context.Context, t Trouble, since time.Time) {
 	g.mu.Lock()
-	told := g.told
+	paused := g.paused
 	g.mu.Unlock()
 	g.open()
-	if last, err := g.w.Ledger.LastIntake(ctx); g.firstLook(&t) && err == nil && last != nil && last.Subject == events.SubjectIntakePaused {
-		told = true // by a worker that was stopped meanwhile: whoever watches waits for this
+	g.logged = ""
+	if g.firstLook(&t) {
+		if last, err := g.w.Ledger.LastIntake(ctx); err == nil && last != nil && last.Subject == events.SubjectIntakePaused {
+			// Perhaps by a worker that was stopped meanwhile: whoever watches waits to hear that one takes work.
+			g.announce(ctx, Trouble{Reason: t.Reason, Detail: "this worker has started and takes work"}, since, false)
+		}
 	}
-	if told {
+	if paused {
 		g.w.log.Info("intake resumed", zap.String("reason", t.Reason))
 		g.announce(ctx, Trouble{Reason: t.Reason, Detail: "the worker takes work again"}, since, false)
 	}
 }
 
-func (g *gate) announce(ctx context.Context, t Trouble, since time.Time, paused bool) {
+// announceTime is how long an announcement may take: the gate has to go on looking.
+const announceTime = 5 * time.Second
+
+func (g *gate) announce(ctx context.Context, t Trouble, since time.Time, paused bool) bool {
+	ctx, cancel := context.WithTimeout(ctx, announceTime)
+	defer cancel()
 	in := events.Intake{Worker: g.w.ID, Reason: t.Reason, Detail: t.Detail, Since: since, WhatToDo: t.WhatToDo}
-	if err := g.w.Ledger.AnnounceIntake(ctx, in, paused); err != nil && ctx.Err() == nil {
-		g.w.log.Warn("could not announce the state of the intake", zap.Error(err))
+	err := g.w.Ledger.AnnounceIntake(ctx, in, paused)
+	if err != nil {
+		g.w.log.Debug("could not announce the state of the intake", zap.Error(err))
 	}
+	return err == nil
 }

@@ -2,44 +2,49 @@ package consumer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
 
 	"activation-worker/internal/activation"
 	"activation-worker/internal/events"
 	"activation-worker/internal/ledger"
+	"activation-worker/internal/partnerapi"
 	"activation-worker/internal/quota"
 )
 
 // strangerDelay is how long a delivery rests whose customer's record this binary must leave alone.
 const strangerDelay = 30 * time.Second
 
-// maxEarly is how early a wake-up waits with the server rather than as a timer: the clock skew that is reckoned with.
-const maxEarly = 5 * time.Second
+// earlyDelay is the longest that a wake-up rests which our clock calls early and the server's does not.
+const earlyDelay = 10 * time.Second
 
 var errStopping = errors.New("the worker is stopping")
 
 // handle is one event's way: claim, ask, record, acknowledge. A crash anywhere before the
-// acknowledgement is a redelivery that finds the record and goes on from there.
-func (w *Worker) handle(ctx context.Context, d delivery) {
+// acknowledgement is a redelivery that finds the record and goes on from there. An error
+// says that something of ours is not there.
+func (w *Worker) handle(ctx context.Context, d delivery) error {
 	var record *events.Record // an announcement claims without reading first
 	if d.accepted == nil {
 		var err error
 		if record, err = w.Ledger.Load(ctx, d.domainID); err != nil {
-			w.cannot(d, "read the record", err)
-			return
+			return w.cannot(d, "read the record", err)
 		}
 	}
 	lost := false // our claim was overtaken; its delivery is no longer ours to return
 	for {
 		decision := activation.Next(record, d.event(), w.now())
 		if !decision.Step.Claims() {
-			record = w.follow(ctx, d, record, decision, lost)
-			if record == nil {
-				return
+			current, err := w.follow(ctx, d, record, decision, lost)
+			if current == nil {
+				return err
 			}
+			record = current
 			continue
 		}
 		claim, current, permit, err := w.claim(ctx, d, record, decision.Step)
@@ -48,8 +53,7 @@ func (w *Worker) handle(ctx context.Context, d delivery) {
 			record = current
 			continue
 		case err != nil:
-			w.cannot(d, "claim", err)
-			return
+			return w.cannot(d, "claim", err)
 		}
 		d.beat.leased(claim.LeaseExpiresAt)
 		current, err = w.attempt(ctx, claim, permit)
@@ -58,60 +62,57 @@ func (w *Worker) handle(ctx context.Context, d delivery) {
 			// The answer is dropped; whoever overtook us asks first.
 			w.log.Warn("claim was overtaken, its answer is dropped", zap.Int64("domain_id", d.domainID))
 			if record, lost = current, true; record == nil {
-				return
+				return nil
 			}
 			if due, ok := ledger.DueAt(record); ok {
 				if err := w.Ledger.Arm(ctx, d.domainID, due); err != nil {
-					return
+					return fmt.Errorf("arm the timer of domain %d for whoever overtook us: %w", d.domainID, err)
 				}
 			}
 		case err != nil:
 			// Not known whether it was stored: the lease ends, and the next one asks first.
 			w.log.Error("outcome not recorded; it will be looked up when the lease has ended", zap.Int64("domain_id", d.domainID), zap.Error(err))
-			return
+			return nil
 		default:
 			w.ack(d.msg)
-			return
+			return nil
 		}
 	}
 }
 
 // follow carries out a step that claims nothing. It returns a record only where another
 // was written meanwhile and has to be decided on.
-func (w *Worker) follow(ctx context.Context, d delivery, r *events.Record, decision activation.Decision, lost bool) *events.Record {
+func (w *Worker) follow(ctx context.Context, d delivery, r *events.Record, decision activation.Decision, lost bool) (*events.Record, error) {
 	switch decision.Step {
 	case activation.ComeAgain:
 		if !lost {
 			w.nak(d.msg, comeAgain(d.tries, decision.At.Sub(w.now())))
 		}
-		return nil
+		return nil, nil
 	case activation.Arm:
-		if early := decision.At.Sub(w.now()); early <= maxEarly {
+		if !d.storedAt.Before(decision.At) {
 			// The server's clock is ahead of ours: armed again, it would fire at once, again and again.
-			w.nak(d.msg, max(early, 10*time.Millisecond))
-			return nil
+			w.nak(d.msg, max(10*time.Millisecond, min(decision.At.Sub(w.now()), earlyDelay)))
+			return nil, nil
 		}
 		if err := w.Ledger.Arm(ctx, d.domainID, decision.At); err != nil {
-			w.cannot(d, "arm the timer", err)
-			return nil
+			return nil, w.cannot(d, "arm the timer", err)
 		}
 	case activation.PutOff:
 		if err := w.Ledger.Arm(ctx, d.domainID, decision.At); err != nil {
-			w.cannot(d, "arm the timer", err)
-			return nil
+			return nil, w.cannot(d, "arm the timer", err)
 		}
-		current, err := w.Ledger.Record(ctx, activation.PutOffUntil(r, d.accepted, decision.At, w.now()), r.Sequence)
+		current, err := w.Ledger.Defer(ctx, activation.PutOffUntil(r, d.accepted, decision.At, w.now()), r.Sequence)
 		switch {
 		case errors.Is(err, ledger.ErrConflict):
-			return current
+			return current, nil
 		case err != nil:
-			w.cannot(d, "defer", err)
-			return nil
+			return nil, w.cannot(d, "defer", err)
 		}
 	}
 	w.log.Debug("nothing to do", zap.Int64("domain_id", d.domainID), zap.Stringer("step", decision.Step))
 	w.ack(d.msg)
-	return nil
+	return nil, nil
 }
 
 // comeAgain is how long a delivery waits for another's lease: a second, doubling to ten, not past its end.
@@ -139,7 +140,7 @@ func (w *Worker) claim(ctx context.Context, d delivery, r *events.Record, step a
 		current, err = w.Ledger.Claim(claiming, claim, expected)
 		cancel()
 		if err == nil {
-			if w.setMissing(ledgerRoom, nil) {
+			if w.setTrouble(partRoom, nil) {
 				w.log.Info("the ledger has room again")
 			}
 			w.log.Debug("claimed", append(about(claim), zap.Stringer("step", step))...)
@@ -150,7 +151,7 @@ func (w *Worker) claim(ctx context.Context, d delivery, r *events.Record, step a
 			return nil, current, nil, err
 		}
 		// The delivery stays in hand: as long as there is no room, nothing more is taken.
-		if w.setMissing(ledgerRoom, ledger.ErrFull) {
+		if w.setTrouble(partRoom, ledger.ErrFull) {
 			w.log.Warn("no room for another attempt, waiting", zap.Error(err))
 		}
 		taking, cancel = w.untilStop(ctx)
@@ -201,7 +202,13 @@ func (w *Worker) attempt(ctx context.Context, claim *events.Record, permit *quot
 				return nil, err
 			}
 		}
-		if current, err = w.Ledger.Record(ctx, next, claim.Sequence); err != nil {
+		current, err = w.Ledger.Record(ctx, next, claim.Sequence)
+		if errors.Is(err, nats.ErrMaxPayload) && next.State == events.Activated {
+			// The server takes less than when the partner's answer was read.
+			next.CustomerOmitted, next.Customer = len(next.Customer), json.RawMessage("null")
+			current, err = w.Ledger.Record(ctx, next, claim.Sequence)
+		}
+		if err != nil {
 			return current, err
 		}
 		w.report(current, verdict, w.now().Sub(began))
@@ -210,20 +217,25 @@ func (w *Worker) attempt(ctx context.Context, claim *events.Record, permit *quot
 	}
 }
 
-// cannot returns a delivery that could not be handled now.
-func (w *Worker) cannot(d delivery, what string, err error) {
-	if errors.Is(err, events.ErrForeignRecord) {
+// cannot returns a delivery that could not be handled now. Its error says that something of ours is not there.
+func (w *Worker) cannot(d delivery, what string, err error) error {
+	var refused *partnerapi.Error
+	switch {
+	case errors.Is(err, events.ErrForeignRecord):
 		w.strange.add(err)
 		w.log.Warn("record left untouched", zap.Int64("domain_id", d.domainID), zap.Error(err))
 		w.nak(d.msg, strangerDelay)
-		return
+		return nil
+	case w.stopping():
+		w.nak(d.msg, 0)
+		return nil
 	}
-	if !w.stopping() {
-		w.log.Warn("could not go on, the message comes again", zap.Int64("domain_id", d.domainID), zap.String("to", what), zap.Error(err))
-		w.nak(d.msg, requeueAfter)
-		return
+	w.log.Debug("could not go on, the message comes again", zap.Int64("domain_id", d.domainID), zap.String("to", what), zap.Error(err))
+	w.nak(d.msg, requeueAfter)
+	if errors.As(err, &refused) || errors.Is(err, ledger.ErrFull) {
+		return nil // said by the gate, and by the look for room
 	}
-	w.nak(d.msg, 0)
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 func about(r *events.Record) []zap.Field {

@@ -71,12 +71,8 @@ func build(t *testing.T, sim simulator.Options, change ...func(*consumer.Options
 	}
 	h.web = httptest.NewServer(h.partner)
 	t.Cleanup(func() { h.partner.Close(); h.web.Close() })
-	h.ledger = h.newLedger(nil)
+	h.ledger = ledger.New(ledger.Options{Conn: h.conn, JetStream: h.js, Streams: h.layout.Streams, Source: "/test", Log: h.log, Lease: testLease})
 	return h
-}
-
-func (h *house) newLedger(elsewhere func(context.Context) (int64, error)) *ledger.Ledger {
-	return ledger.New(ledger.Options{Conn: h.conn, JetStream: h.js, Streams: h.layout.Streams, Source: "/test", Log: h.log, Elsewhere: elsewhere})
 }
 
 // start runs a worker until stop or the end of the test.
@@ -114,9 +110,8 @@ func (h *house) start() {
 	if o.Partner == nil {
 		o.Partner = client
 	}
-	var w *consumer.Worker
-	o.Ledger = h.newLedger(func(ctx context.Context) (int64, error) { return w.HeldElsewhere(ctx) })
-	w = consumer.New(o)
+	o.Ledger = ledger.New(ledger.Options{Conn: h.conn, JetStream: h.js, Streams: h.layout.Streams, Source: "/test", Log: h.log, Lease: testLease})
+	w := consumer.New(o)
 	h.worker = w
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -42,9 +42,13 @@ func (w *Worker) Checks(ctx context.Context) []Check {
 
 func (w *Worker) streamsCheck() Check {
 	c := Check{Name: "streams", OK: true, Detail: "there"}
-	switch missing := w.whyMissing(laneDue); {
-	case missing != nil:
-		c.OK, c.Detail = false, missing.Error()
+	trouble := w.troubleOf(laneDue)
+	if trouble == nil {
+		trouble = w.troubleOf(partLedger)
+	}
+	switch {
+	case trouble != nil:
+		c.OK, c.Detail = false, trouble.Error()
 	case w.Ledger.Full():
 		c.OK, c.Detail = false, fmt.Sprintf("stream %s has no room for the outcomes of further attempts: raise WORKER_STREAM_MAX_BYTES and run worker setup", w.Streams.Ledger)
 	}
@@ -55,8 +59,8 @@ func (w *Worker) streamsCheck() Check {
 func (w *Worker) intakeCheck(ctx context.Context) Check {
 	c := Check{Name: "intake"}
 	cons, err := w.JetStream.Consumer(ctx, w.IntakeStream, events.ConsumerActivator)
-	if missing := w.whyMissing(laneIntake); err != nil && missing != nil {
-		err = missing
+	if known := w.troubleOf(laneIntake); err != nil && known != nil {
+		err = known
 	}
 	if err != nil {
 		c.Detail = fmt.Sprintf("cannot read stream %s: %v", w.IntakeStream, err)

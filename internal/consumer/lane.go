@@ -12,8 +12,8 @@ import (
 // lane is a source of deliveries.
 type lane struct {
 	name, stream, consumer string
-	// read makes a delivery of a message; false: there is nothing more to do with it.
-	read func(context.Context, jetstream.Msg, source) (delivery, bool)
+	// read makes a delivery of a message; nil: there is nothing more to do with it.
+	read func(context.Context, jetstream.Msg, source) (*delivery, error)
 }
 
 // source is what a lane's stream and consumer say of themselves.
@@ -26,7 +26,8 @@ type source struct {
 const (
 	laneIntake = "intake"
 	laneDue    = "due"
-	ledgerRoom = "room"
+	partLedger = "ledger"
+	partRoom   = "room"
 )
 
 const (
@@ -63,10 +64,21 @@ func (w *Worker) ensure(ctx context.Context, l lane, why error) {
 	if err := w.Ensure(ctx); err != nil {
 		why = err
 	}
-	if ctx.Err() == nil && w.setMissing(l.name, why) {
+	part := l.name
+	var stuck *stuckError
+	if errors.As(why, &stuck) {
+		part = partLedger
+	}
+	if ctx.Err() == nil && w.setTrouble(part, why) {
 		w.log.Warn("cannot take work, tried again and again", zap.String("lane", l.name), zap.Error(why))
 	}
 }
+
+// stuckError is why a delivery could not be handled although it could be taken.
+type stuckError struct{ err error }
+
+func (e *stuckError) Error() string { return e.err.Error() }
+func (e *stuckError) Unwrap() error { return e.err }
 
 // pull takes one message after the other until ctx ends or the consumer is gone.
 func (w *Worker) pull(ctx, working context.Context, l lane) error {
@@ -78,14 +90,13 @@ func (w *Worker) pull(ctx, working context.Context, l lane) error {
 	if err != nil {
 		return err
 	}
-	// A stream made anew has a new consumer, which ends this pull.
 	from := source{streamCreated: stream.CachedInfo().Created, ackWait: cons.CachedInfo().Config.AckWait}
 	messages, err := cons.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry))
 	if err != nil {
 		return err
 	}
 	defer w.giveBack(messages)
-	if w.setMissing(l.name, nil) {
+	if w.setTrouble(l.name, nil) {
 		w.log.Info("takes work again", zap.String("lane", l.name))
 	}
 	for {
@@ -98,13 +109,16 @@ func (w *Worker) pull(ctx, working context.Context, l lane) error {
 			}
 			return nil
 		case errors.Is(err, jetstream.ErrNoHeartbeat):
-			continue // a warning, not the end
+			continue // not the end: the server may only be busy
 		case err != nil:
 			return err
 		}
-		w.held.Add(1)
-		w.take(working, l, msg, from)
-		w.held.Add(-1)
+		if err := w.take(working, l, msg, from); err != nil {
+			return &stuckError{err}
+		}
+		if w.setTrouble(partLedger, nil) {
+			w.log.Info("the ledger can be used again")
+		}
 	}
 }
 
@@ -120,15 +134,16 @@ func (w *Worker) giveBack(messages jetstream.MessagesContext) {
 	}
 }
 
-func (w *Worker) take(ctx context.Context, l lane, msg jetstream.Msg, from source) {
+// take reads and handles one message. An error says that something of ours is not there; the message comes again.
+func (w *Worker) take(ctx context.Context, l lane, msg jetstream.Msg, from source) error {
 	beat := w.keepAlive(msg, from.ackWait)
 	defer beat.stop()
-	d, ok := l.read(ctx, msg, from)
-	if !ok {
-		return
+	d, err := l.read(ctx, msg, from)
+	if err != nil || d == nil {
+		return err
 	}
 	d.beat = beat
-	w.handle(ctx, d)
+	return w.handle(ctx, *d)
 }
 
 func (w *Worker) nak(msg jetstream.Msg, delay time.Duration) {
@@ -143,17 +158,31 @@ func (w *Worker) ack(msg jetstream.Msg) {
 	}
 }
 
-// setMissing notes why a lane cannot take work, nil when it can, and reports whether that is new.
-func (w *Worker) setMissing(lane string, err error) (changed bool) {
+// trouble is what keeps work from being taken, and when it was last met.
+type trouble struct {
+	err error
+	at  time.Time
+}
+
+// troubleFor is how long trouble with handling is believed that nobody has met again: it may be over, with nothing to do.
+const troubleFor = time.Minute
+
+// setTrouble notes what keeps a lane or part from working, nil when it works, and reports whether that is new.
+func (w *Worker) setTrouble(part string, err error) (changed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	was := w.missing[lane]
-	w.missing[lane] = err
+	was := w.troubles[part].err
+	w.troubles[part] = trouble{err, w.now()}
 	return (was == nil) != (err == nil) || err != nil && was.Error() != err.Error()
 }
 
-func (w *Worker) whyMissing(lane string) error {
+// troubleOf is what keeps a part from working, nil for nothing.
+func (w *Worker) troubleOf(part string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.missing[lane]
+	t := w.troubles[part]
+	if part == partLedger && w.now().Sub(t.at) > troubleFor {
+		return nil
+	}
+	return t.err
 }

@@ -15,7 +15,8 @@ import (
 // delivery is a message that is about one customer.
 type delivery struct {
 	msg      jetstream.Msg
-	tries    uint64 // deliveries so far, this one included
+	storedAt time.Time // by the server's clock
+	tries    uint64    // deliveries so far, this one included
 	domainID int64
 	accepted *events.Accepted // nil for a wake-up
 	beat     *keepAlive
@@ -29,12 +30,12 @@ func (d delivery) event() *events.EventRef {
 }
 
 // readAccepted reads a terms-accepted event. What nobody can act on is recorded as
-// rejected, with its original, then terminated; false: there is nothing more to do.
-func (w *Worker) readAccepted(ctx context.Context, msg jetstream.Msg, from source) (delivery, bool) {
+// rejected, with its original, then terminated.
+func (w *Worker) readAccepted(ctx context.Context, msg jetstream.Msg, from source) (*delivery, error) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		w.log.Error("message without JetStream metadata left alone", zap.String("subject", msg.Subject()), zap.Error(err))
-		return delivery{}, false
+		return nil, nil
 	}
 	m := events.Message{
 		Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data(),
@@ -46,43 +47,46 @@ func (w *Worker) readAccepted(ctx context.Context, msg jetstream.Msg, from sourc
 	case errors.Is(err, events.ErrOtherType):
 		w.log.Debug("event of another type passed over", zap.Uint64("sequence", m.Sequence))
 		w.ack(msg)
-		return delivery{}, false
+		return nil, nil
 	case errors.As(err, &why):
-		w.reject(ctx, msg, m, why)
-		return delivery{}, false
+		return nil, w.reject(ctx, msg, m, why)
 	case err != nil:
-		w.log.Error("message left alone", zap.Uint64("sequence", m.Sequence), zap.Error(err))
 		w.nak(msg, requeueAfter)
-		return delivery{}, false
+		return nil, err
 	}
 	if accepted.ReferenceDropped {
 		w.log.Warn("reference dropped: not a string of at most 200 bytes", zap.Int64("domain_id", accepted.DomainID))
 	}
-	return delivery{msg: msg, tries: meta.NumDelivered, domainID: accepted.DomainID, accepted: &accepted}, true
+	return &delivery{msg: msg, storedAt: meta.Timestamp, tries: meta.NumDelivered, domainID: accepted.DomainID, accepted: &accepted}, nil
 }
 
-func (w *Worker) reject(ctx context.Context, msg jetstream.Msg, m events.Message, why *events.Undecodable) {
+// rejectTime is how long a rejection is tried to be recorded before its message goes back.
+const rejectTime = 10 * time.Second
+
+func (w *Worker) reject(ctx context.Context, msg jetstream.Msg, m events.Message, why *events.Undecodable) error {
+	ctx, cancel := context.WithTimeout(ctx, rejectTime)
+	defer cancel()
 	if err := w.Ledger.Reject(ctx, m, why); err != nil {
-		w.log.Warn("rejection not recorded, the message comes again", zap.Uint64("sequence", m.Sequence), zap.Error(err))
 		w.nak(msg, requeueAfter)
-		return
+		return err
 	}
 	w.log.Warn("announcement rejected", zap.Uint64("sequence", m.Sequence), zap.String("reason", why.Reason), zap.String("detail", why.Detail))
 	if err := msg.TermWithReason(why.Reason); err != nil {
 		w.log.Debug("termination not sent, the message comes again", zap.Error(err))
 	}
+	return nil
 }
 
 // readWakeUp reads a fired timer.
-func (w *Worker) readWakeUp(_ context.Context, msg jetstream.Msg, _ source) (delivery, bool) {
+func (w *Worker) readWakeUp(_ context.Context, msg jetstream.Msg, _ source) (*delivery, error) {
 	meta, err := msg.Metadata()
 	domainID, ok := events.DomainOfSubject(msg.Subject())
 	if err != nil || !ok {
 		w.log.Error("wake-up for no domain dropped", zap.String("subject", msg.Subject()))
 		w.ack(msg)
-		return delivery{}, false
+		return nil, nil
 	}
-	return delivery{msg: msg, tries: meta.NumDelivered, domainID: domainID}, true
+	return &delivery{msg: msg, storedAt: meta.Timestamp, tries: meta.NumDelivered, domainID: domainID}, nil
 }
 
 // strangers remembers records that this binary leaves untouched.

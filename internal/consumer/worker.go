@@ -8,7 +8,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -65,13 +64,11 @@ type Worker struct {
 	gate    *gate
 	strange strangers
 
-	held atomic.Int64 // deliveries in hand
-
 	stopped chan struct{} // closed when nothing new may begin
 
 	mu       sync.Mutex
-	missing  map[string]error // by lane, why it cannot take work
-	ensuring sync.Mutex       // held while streams and consumers are made
+	troubles map[string]trouble // by lane or part, what keeps work from being taken
+	ensuring sync.Mutex         // held while streams and consumers are made
 }
 
 // New returns a worker that has not begun.
@@ -82,7 +79,7 @@ func New(o Options) *Worker {
 	if o.Jitter == nil {
 		o.Jitter = rand.Float64
 	}
-	w := &Worker{Options: o, log: o.Log.Named("worker"), stopped: make(chan struct{}), missing: map[string]error{}}
+	w := &Worker{Options: o, log: o.Log.Named("worker"), stopped: make(chan struct{}), troubles: map[string]trouble{}}
 	w.gate = newGate(w)
 	return w
 }
@@ -131,21 +128,6 @@ func (w *Worker) Run(ctx context.Context) error {
 func (w *Worker) slots() int { return max(4, 2*w.Concurrency) }
 
 func (w *Worker) now() time.Time { return w.Now().Round(0) }
-
-// HeldElsewhere counts the deliveries that other workers hold.
-func (w *Worker) HeldElsewhere(ctx context.Context) (int64, error) {
-	total := -w.held.Load()
-	for _, c := range []struct{ stream, consumer string }{
-		{w.IntakeStream, events.ConsumerActivator}, {w.Streams.Work, events.ConsumerDue},
-	} {
-		cons, err := w.JetStream.Consumer(ctx, c.stream, c.consumer)
-		if err != nil {
-			return 0, err
-		}
-		total += int64(cons.CachedInfo().NumAckPending)
-	}
-	return max(0, total), nil
-}
 
 // sweep re-arms lost timers now and then.
 func (w *Worker) sweep(ctx context.Context) {

@@ -14,9 +14,8 @@ const ContentType = "application/cloudevents+json"
 // schemaVersion ends the data schema of every event that this binary writes and understands.
 const schemaVersion = "/v1"
 
-// envelope is a CloudEvent 1.0 in structured JSON. The CloudEvents SDK reads what
-// others send; our own events are written here, because the SDK escapes HTML and
-// re-encodes data, and the partner's object is passed on as received.
+// envelope is a CloudEvent 1.0 in structured JSON. The SDK would escape HTML and
+// re-encode data; the partner's object is passed on as received.
 type envelope struct {
 	SpecVersion     string          `json:"specversion"`
 	ID              string          `json:"id"`

@@ -65,14 +65,17 @@ func (l *Ledger) LastIntake(ctx context.Context) (*Entry, error) {
 	return &Entry{Subject: m.Subject, Sequence: m.Sequence, Data: m.Data}, nil
 }
 
-// each reads what a stream holds now, in order, until fn returns false.
+// each reads what a stream holds now, in order, until fn returns false. On a replicated
+// stream it may not see yet what was written in the last moments.
 func (l *Ledger) each(ctx context.Context, stream string, cfg jetstream.OrderedConsumerConfig, fn func(Entry) bool) error {
-	cons, err := l.js.OrderedConsumer(ctx, stream, cfg)
+	asking, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	cons, err := l.js.OrderedConsumer(asking, stream, cfg)
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", stream, err)
 	}
 	defer l.forget(ctx, stream, cons)
-	info, err := cons.Info(ctx)
+	info, err := cons.Info(asking)
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", stream, err)
 	}
@@ -94,7 +97,7 @@ func (l *Ledger) each(ctx context.Context, stream string, cfg jetstream.OrderedC
 		if err != nil {
 			return fmt.Errorf("read stream %s: %w", stream, err)
 		}
-		if !fn(Entry{Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Header: msg.Headers(), Data: msg.Data()}) {
+		if !fn(Entry{Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Header: msg.Headers(), Data: msg.Data()}) || meta.NumPending == 0 {
 			return nil
 		}
 	}

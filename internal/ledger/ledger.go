@@ -18,7 +18,7 @@ import (
 	"activation-worker/internal/events"
 )
 
-// Options of a [Ledger]. All are required but Now and Elsewhere.
+// Options of a [Ledger]. All are required but Now and Lease.
 type Options struct {
 	Conn      *nats.Conn
 	JetStream jetstream.JetStream
@@ -26,9 +26,8 @@ type Options struct {
 	Source    string // CloudEvents source of what is written
 	Now       func() time.Time
 	Log       *zap.Logger
-	// Elsewhere counts the deliveries that other workers hold, each of which may be an
-	// attempt that needs room for its outcome. Nil: none.
-	Elsewhere func(context.Context) (int64, error)
+	// Lease is the longest that a claim of any worker holds. Zero for readers, who claim nothing.
+	Lease time.Duration
 }
 
 // Ledger is safe for concurrent use.
@@ -40,9 +39,8 @@ type Ledger struct {
 	source  string
 	now     func() time.Time
 	log     *zap.Logger
+	lease   time.Duration
 	room    room
-
-	elsewhere func(context.Context) (int64, error)
 }
 
 // ErrConflict is returned where another record was written in the family meanwhile.
@@ -68,7 +66,7 @@ func New(o Options) *Ledger {
 	}
 	return &Ledger{
 		conn: o.Conn, js: o.JetStream, api: api, streams: o.Streams, source: o.Source, now: o.Now,
-		log: o.Log.Named("ledger"), elsewhere: o.Elsewhere,
+		log: o.Log.Named("ledger"), lease: o.Lease,
 	}
 }
 

@@ -3,10 +3,14 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"activation-worker/internal/events"
 )
 
 // room keeps enough of a bounded ledger free for the outcomes of what is running: a claim
@@ -14,6 +18,7 @@ import (
 type room struct {
 	mu      sync.Mutex
 	running int64 // attempts of this process between claim and outcome
+	others  int64 // attempts of other workers, when last looked
 	free    int64 // bytes, when last looked; claims since are subtracted
 	looked  time.Time
 	fullAt  time.Time // when a claim or an outcome last found no room; zero once one did
@@ -42,24 +47,27 @@ func (l *Ledger) reserve(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	need := l.outcome()
-	if r.free < (r.running+plenty)*need || l.now().Sub(r.looked) > roomFresh {
+	stale := l.now().Sub(r.looked) > roomFresh
+	tight := r.free < (r.running+plenty)*need
+	if stale || tight {
 		free, err := l.freeBytes(ctx)
 		if err != nil {
 			return err
 		}
-		r.free, r.looked = free, l.now()
-	}
-	// What other workers run is at most what they hold; that is asked about only when it matters.
-	others := int64(0)
-	if l.elsewhere != nil && r.free < (r.running+plenty)*need {
-		var err error
-		if others, err = l.elsewhere(ctx); err != nil {
-			return err
+		tight = free < (r.running+plenty)*need
+		if tight && stale {
+			if r.others, err = l.runningElsewhere(ctx); err != nil {
+				return err
+			}
+		}
+		r.free = free
+		if stale {
+			r.looked = l.now()
 		}
 	}
-	if r.free < (r.running+others+1)*need {
+	if wanted := (r.running + r.others + 1) * need; tight && r.free < wanted {
 		r.fullAt = l.now()
-		return fmt.Errorf("%d bytes are free and %d are needed for the outcomes of what is running: %w", r.free, (r.running+others+1)*need, ErrFull)
+		return fmt.Errorf("%d bytes are free and %d are needed for the outcomes of what is running: %w", r.free, wanted, ErrFull)
 	}
 	r.running++
 	r.fullAt = time.Time{}
@@ -85,6 +93,28 @@ func (l *Ledger) setFullAt(at time.Time) {
 	l.room.mu.Lock()
 	defer l.room.mu.Unlock()
 	l.room.fullAt = at
+}
+
+// runningElsewhere counts the attempts of other workers: claims of the last lease that have no outcome yet.
+func (l *Ledger) runningElsewhere(ctx context.Context) (int64, error) {
+	since := l.now().Add(-l.lease)
+	running := map[int64]bool{}
+	cfg := jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{events.SubjectCustomers}, DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since, HeadersOnly: true,
+	}
+	err := l.each(ctx, l.streams.Ledger, cfg, func(e Entry) bool {
+		if id, ok := events.DomainOfSubject(e.Subject); ok {
+			running[id] = strings.HasSuffix(e.Subject, "."+string(events.Started))
+		}
+		return true
+	})
+	count := -l.room.running
+	for _, is := range running {
+		if is {
+			count++
+		}
+	}
+	return max(0, count), err
 }
 
 const unlimited = int64(1) << 62

@@ -79,23 +79,41 @@ func testRoom(t *testing.T, p *place, _ *world) {
 	}
 }
 
+// Attempts of other workers need room too: claims of the last lease that have no outcome.
 func testRoomElsewhere(t *testing.T, p *place, _ *world) {
 	w := p.world(t, twoAttempts)
-	var others int64
-	var broken error
-	l := w.ledger(t, func(o *ledger.Options) {
-		o.Elsewhere = func(context.Context) (int64, error) { return others, broken }
-	})
-	others = 2
-	w.wantFull(t, l, 1)
-	others = 1
-	claim(t, l, record(1, events.Started), 0)
-	w.wantFull(t, l, 2)
-	broken = errors.New("nobody answers")
-	if _, err := l.Claim(limited(t), record(2, events.Started), 0); !errors.Is(err, broken) {
-		t.Errorf("where it is not known what runs elsewhere a claim returns %v", err)
+	now := time.Now()
+	lasting := func(o *ledger.Options) {
+		o.Lease = time.Minute
+		o.Now = func() time.Time { return now }
 	}
-	w.wantStates(t, 2)
+	other, l := w.ledger(t, lasting), w.ledger(t, lasting)
+	first := claim(t, other, record(1, events.Started), 0)
+	claim(t, other, record(2, events.Started), 0)
+	w.wantFull(t, l, 3)
+
+	if _, err := other.Record(limited(t), record(1, events.Failed), first.Sequence); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(3 * time.Second) // the look at what runs elsewhere is believed for moments only
+	claim(t, l, record(3, events.Started), 0)
+	w.wantFull(t, l, 4)
+
+	now = now.Add(2 * time.Minute) // whoever held 2 is dead
+	claim(t, l, record(4, events.Started), 0)
+}
+
+// Whoever needs room asks again within moments: a refusal that nobody repeats says nothing any more.
+func testFullIsForgotten(t *testing.T, p *place, _ *world) {
+	w := p.world(t, twoAttempts)
+	now := time.Now()
+	l := w.ledger(t, func(o *ledger.Options) { o.Now = func() time.Time { return now } })
+	claim(t, l, record(1, events.Started), 0)
+	claim(t, l, record(2, events.Started), 0)
+	w.wantFull(t, l, 3)
+	if now = now.Add(10 * time.Second); l.Full() {
+		t.Error("Full is true long after the last claim that found no room")
+	}
 }
 
 func testRoomAfterConflict(t *testing.T, p *place, _ *world) {

@@ -25,6 +25,7 @@ var cases = []struct {
 	{"a claim leaves room for the outcomes of what runs", testRoom},
 	{"room counts what runs elsewhere", testRoomElsewhere},
 	{"a refused claim holds no room", testRoomAfterConflict},
+	{"a refusal for lack of room is forgotten", testFullIsForgotten},
 	{"an outcome waits until a full ledger has room", testFullOutcome},
 	{"a full ledger does not hold an announcement for ever", testFullAnnouncement},
 

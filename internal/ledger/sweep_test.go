@@ -37,25 +37,25 @@ func testSweep(t *testing.T, p *place, _ *world) {
 	now := time.Now()
 	l := w.ledger(t, at(now))
 	ctx := limited(t)
-	put := func(id int64, records ...*events.Record) {
+	put := func(records ...*events.Record) {
 		var expected uint64
 		for _, r := range records {
 			expected = store(t, l, r, expected).Sequence
 		}
 	}
 	late := due(now.Add(-time.Minute))
-	put(1, record(1, events.Started), record(1, events.Deferred, late))                          // timer lost
-	put(2, record(2, events.Started, leased(now.Add(-time.Minute))))                             // its worker died
-	put(3, record(3, events.Deferred, due(now.Add(-2*time.Second))))                             // just late enough
-	put(4, record(4, events.Deferred, due(now.Add(-1999*time.Millisecond))))                     // its wake-up may be on its way
-	put(5, record(5, events.Deferred, due(now.Add(time.Minute))))                                // not due
-	put(6, record(6, events.Started, leased(now.Add(time.Minute))))                              // at work
-	put(7, record(7, events.Deferred, late))                                                     // has a timer
-	put(8, record(8, events.Deferred, late))                                                     // has a wake-up in the queue
-	put(9, record(9, events.Deferred, late), record(9, events.Activated))                        // done
-	put(10, record(10, events.Deferred, late), record(10, events.Failed))                        // given up
-	put(11, record(11, events.Deferred, late), record(11, events.Started, leased(now.Add(1e9)))) // at work again
-	put(12, record(12, events.Started, leased(now.Add(-time.Hour))), record(12, events.Deferred, due(now.Add(1e9))))
+	put(record(1, events.Started), record(1, events.Deferred, late))                         // timer lost
+	put(record(2, events.Started, leased(now.Add(-time.Minute))))                            // its worker died
+	put(record(3, events.Deferred, due(now.Add(-2*time.Second))))                            // just late enough
+	put(record(4, events.Deferred, due(now.Add(-1999*time.Millisecond))))                    // its wake-up may be on its way
+	put(record(5, events.Deferred, due(now.Add(time.Minute))))                               // not due
+	put(record(6, events.Started, leased(now.Add(time.Minute))))                             // at work
+	put(record(7, events.Deferred, late))                                                    // has a timer
+	put(record(8, events.Deferred, late))                                                    // has a wake-up in the queue
+	put(record(9, events.Deferred, late), record(9, events.Activated))                       // done
+	put(record(10, events.Deferred, late), record(10, events.Failed))                        // given up
+	put(record(11, events.Deferred, late), record(11, events.Started, leased(now.Add(1e9)))) // at work again
+	put(record(12, events.Started, leased(now.Add(-time.Hour))), record(12, events.Deferred, due(now.Add(1e9))))
 	armed := []int64{1, 2, 3}
 	const written = 18
 	if err := l.Arm(ctx, 7, now.Add(time.Hour)); err != nil {

@@ -30,6 +30,16 @@ func (l *Ledger) Claim(ctx context.Context, r *events.Record, expected uint64) (
 	return current, err
 }
 
+// Defer writes a deferred record over another without a claim, if the room that outcomes
+// need is not touched. On [ErrConflict] the record now there is returned.
+func (l *Ledger) Defer(ctx context.Context, r *events.Record, expected uint64) (current *events.Record, err error) {
+	if err := l.reserve(ctx); err != nil {
+		return nil, err
+	}
+	defer l.Release()
+	return l.write(ctx, r, expected)
+}
+
 // Record writes a claim's outcome, and writes it again until it is stored or refused: the
 // write is retried, never the call. On [ErrConflict] the record now there is returned.
 func (l *Ledger) Record(ctx context.Context, r *events.Record, expected uint64) (current *events.Record, err error) {
@@ -168,8 +178,13 @@ func pause(ctx context.Context, d time.Duration) bool {
 // codeConflictReplicated is the refusal of replicated streams, where 10071 is that of single ones.
 const codeConflictReplicated jetstream.ErrorCode = 10164
 
-// codeStoreFailed is what a stream that discards new answers when it is full.
-const codeStoreFailed jetstream.ErrorCode = 10077
+// Refusals for lack of room: of the stream, which discards new, and of the account or the server.
+const (
+	codeStoreFailed      jetstream.ErrorCode = 10077 // also for other failures of the store
+	codeAccountExceeded  jetstream.ErrorCode = 10002
+	codeMemoryOrStorage  jetstream.ErrorCode = 10023
+	codeStorageExhausted jetstream.ErrorCode = 10047
+)
 
 func apiError(err error) *jetstream.APIError {
 	var api *jetstream.APIError
@@ -186,14 +201,23 @@ func isConflict(err error) bool {
 
 func isFull(err error) bool {
 	api := apiError(err)
-	return api != nil && api.ErrorCode == codeStoreFailed && strings.Contains(api.Description, "maximum")
+	if api == nil {
+		return false
+	}
+	switch api.ErrorCode {
+	case codeAccountExceeded, codeMemoryOrStorage, codeStorageExhausted:
+		return true
+	case codeStoreFailed:
+		return strings.Contains(api.Description, "maximum")
+	}
+	return false
 }
 
 // isFinal reports an answer that sending again cannot change.
 func isFinal(err error) bool {
 	api := apiError(err)
 	return errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrConnectionClosed) ||
-		api != nil && api.Code == 400 && !isConflict(err)
+		api != nil && api.Code == 400 && !isConflict(err) && !isFull(err)
 }
 
 func tokenOf(m *stored) string {

@@ -144,6 +144,9 @@ func checkEndpoints(apiURL, tokenURL string) (*url.URL, error) {
 			settingAPIURL, settingTokenURL)
 	}
 	api.Path = strings.TrimRight(api.Path, "/")
+	if api.Path == "" {
+		api.Path = "/" // without it a joined path would be relative
+	}
 	api.RawPath = ""
 	return api, nil
 }

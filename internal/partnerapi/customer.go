@@ -3,6 +3,7 @@ package partnerapi
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -94,10 +95,16 @@ func keep(body []byte, cut bool, maxPayload int) (json.RawMessage, bool) {
 	if altered {
 		object = bytes.ToValidUTF8(object, []byte("\uFFFD"))
 	}
-	if len(object) > maxPayload || !json.Valid(object) {
+	if len(object) > maxPayload || !embeddable(object) {
 		return nil, false
 	}
 	return object, altered
+}
+
+// embeddable tells whether object is JSON that stays readable a few levels down in an
+// event: encoding/json reads no more than 10,000 levels.
+func embeddable(object []byte) bool {
+	return json.Valid(slices.Concat([]byte("[[[["), object, []byte("]]]]")))
 }
 
 // isNumeral compares digit by digit: ids have up to 19 digits, which a float64

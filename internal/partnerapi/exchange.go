@@ -120,7 +120,7 @@ func (c *Client) follow(ctx context.Context, r request, call Call, tok token, wr
 	target := c.base.JoinPath(r.path)
 	target.RawQuery = r.query
 	for hop := 0; ; hop++ {
-		g := &gate{now: c.now, deadline: deadline, starting: call.Starting, sent: written}
+		g := &gate{now: c.now, deadline: deadline, starting: call.Starting, method: r.method, sent: written, before: written}
 		ans, fail := c.send(ctx, r, target, tok, g)
 		if fail != nil || !isRedirect(ans.status) {
 			return ans, fail
@@ -179,10 +179,12 @@ func (c *Client) send(ctx context.Context, r request, target *url.URL, tok token
 type gate struct {
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
+	method   string
 	now      func() time.Time
 	deadline time.Time
 	starting func()
 	sent     int
+	before   int // requests written before this one
 	late     bool
 }
 
@@ -191,7 +193,9 @@ type gate struct {
 // other.
 func (g *gate) gotConn(info httptrace.GotConnInfo) {
 	g.late = !g.now().Before(g.deadline)
-	if g.late || g.ctx.Err() != nil {
+	// The transport repeats a GET that was written to a connection which then closed; that needs leave of its own.
+	repeat := g.sent > g.before && g.method == http.MethodGet
+	if g.late || repeat || g.ctx.Err() != nil {
 		_ = info.Conn.Close()
 		g.cancel(errLate)
 		return

@@ -42,9 +42,9 @@ func TestConcurrencyOverAllOperations(t *testing.T) {
 		two.End()
 		two.End() // a second End frees nothing
 		three.End()
-		for range 2 {
-			defer acquire(t, p, lookUp).End()
-		}
+		four, five := acquire(t, p, lookUp), acquire(t, p, lookUp)
+		defer four.End()
+		defer five.End()
 		ended, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if _, err := p.Acquire(ended, activate); !errors.Is(err, context.DeadlineExceeded) {

@@ -186,15 +186,18 @@ func (permit *Permit) End() {
 	}
 }
 
-// Pause gives no more leave for an operation until then: the partner said so.
-func (p *Pacer) Pause(name string, until time.Time) {
+// Pause gives no more leave for an operation until then: the partner said so. It reports whether that is news.
+func (p *Pacer) Pause(name string, until time.Time) (longer bool) {
 	op := p.operation(name)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if until.After(op.paused) {
-		op.paused = until
-		op.wake()
+	if !until.After(op.paused) {
+		return false
 	}
+	longer = op.paused.Before(p.now())
+	op.paused = until
+	op.wake()
+	return longer
 }
 
 func (p *Pacer) operation(name string) *operation {
