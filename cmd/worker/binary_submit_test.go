@@ -95,7 +95,12 @@ func TestBinarySubmitEvent(t *testing.T) {
 	var e struct {
 		SpecVersion, ID, Source, Type string
 		Time                          time.Time
-		Data                          acceptedData
+		Data                          struct {
+			DomainID   int64     `json:"domainId"`
+			Domain     string    `json:"domain"`
+			Reference  string    `json:"reference"`
+			AcceptedAt time.Time `json:"acceptedAt"`
+		}
 	}
 	if err := json.Unmarshal(m.Data, &e); err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ or standard input (-) with one id a line. Nothing is published if any line is ba
 				eventType = types[0]
 			}
 			for i, id := range ids {
-				ack, err := announce(ctx, js, subject, eventType, acceptedData{DomainID: id, Domain: domain, Reference: reference})
+				ack, err := announce(ctx, js, subject, eventType, announcement(c.Worker.IntakeDomainID, id, domain, reference))
 				if errors.Is(err, jetstream.ErrNoStreamResponse) {
 					err = fmt.Errorf("no stream takes %s (%w): the signup pipeline creates it, or worker setup --with-intake", subject, err)
 				}
@@ -93,24 +93,33 @@ or standard input (-) with one id a line. Nothing is published if any line is ba
 	return cmd
 }
 
-// acceptedData is the data of a terms-accepted event.
-type acceptedData struct {
-	DomainID   int64     `json:"domainId"`
-	Domain     string    `json:"domain,omitempty"`
-	Reference  string    `json:"reference,omitempty"`
-	AcceptedAt time.Time `json:"acceptedAt"`
+// announcement is the data of a terms-accepted event, with the domain id at a JSON pointer.
+func announcement(pointer string, id int64, domain, reference string) map[string]any {
+	data := map[string]any{"acceptedAt": time.Now().UTC().Format(time.RFC3339Nano)}
+	if domain != "" {
+		data["domain"] = domain
+	}
+	if reference != "" {
+		data["reference"] = reference
+	}
+	tokens := events.PointerTokens(pointer)
+	object := data
+	for _, name := range tokens[:len(tokens)-1] {
+		inner := map[string]any{}
+		object[name] = inner
+		object = inner
+	}
+	object[tokens[len(tokens)-1]] = id
+	return data
 }
 
 // announce publishes one terms-accepted event; the same event sent twice is stored once.
-func announce(ctx context.Context, js jetstream.JetStream, subject, eventType string, data acceptedData) (*jetstream.PubAck, error) {
-	if data.AcceptedAt.IsZero() {
-		data.AcceptedAt = time.Now().UTC()
-	}
+func announce(ctx context.Context, js jetstream.JetStream, subject, eventType string, data map[string]any) (*jetstream.PubAck, error) {
 	e := cloudevents.New()
 	e.SetID(uuid.NewString())
 	e.SetSource("/worker/submit")
 	e.SetType(eventType)
-	e.SetTime(data.AcceptedAt)
+	e.SetTime(time.Now())
 	if err := e.SetData(cloudevents.ApplicationJSON, data); err != nil {
 		return nil, err
 	}

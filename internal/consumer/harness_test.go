@@ -55,8 +55,13 @@ const (
 // build makes the surroundings; the worker comes with start.
 func build(t *testing.T, sim simulator.Options, change ...func(*consumer.Options, *partnerapi.Config)) *house {
 	t.Helper()
-	h := &house{t: t, nats: brokertest.Start(t), change: change, log: zaptest.NewLogger(t, zaptest.Level(zap.DebugLevel), zaptest.WrapOptions(zap.IncreaseLevel(zap.InfoLevel)))}
-	h.conn, h.js = brokertest.Connect(t, h.nats.URL(), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(50*time.Millisecond))
+	return buildOn(t, brokertest.Start(t), sim, change...)
+}
+
+func buildOn(t *testing.T, server *brokertest.Server, sim simulator.Options, change ...func(*consumer.Options, *partnerapi.Config)) *house {
+	t.Helper()
+	h := &house{t: t, nats: server, change: change, log: zaptest.NewLogger(t, zaptest.Level(zap.DebugLevel), zaptest.WrapOptions(zap.IncreaseLevel(zap.InfoLevel)))}
+	h.conn, h.js = brokertest.Connect(t, h.nats.URL(), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(50*time.Millisecond), nats.UserInfo("worker", "worker"))
 	h.layout = broker.Layout{Streams: events.StreamsOf("ACTIVATION"), WithIntake: true, IntakeStream: "SIGNUP", IntakeSubject: "signup.terms.accepted", AckWait: 2 * time.Second}
 	if err := broker.Ensure(t.Context(), h.js, h.layout); err != nil {
 		t.Fatal(err)

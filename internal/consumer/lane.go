@@ -28,6 +28,7 @@ const (
 	laneDue    = "due"
 	partLedger = "ledger"
 	partRoom   = "room"
+	partSweep  = "sweep"
 )
 
 const (
@@ -61,13 +62,13 @@ func (w *Worker) ensure(ctx context.Context, l lane, why error) {
 		return
 	}
 	defer w.ensuring.Unlock()
-	if err := w.Ensure(ctx); err != nil {
-		why = err
-	}
 	part := l.name
 	var stuck *stuckError
 	if errors.As(why, &stuck) {
 		part = partLedger
+	}
+	if err := w.Ensure(ctx); err != nil {
+		why = err
 	}
 	if ctx.Err() == nil && w.setTrouble(part, why) {
 		w.log.Warn("cannot take work, tried again and again", zap.String("lane", l.name), zap.Error(why))

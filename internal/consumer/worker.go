@@ -139,8 +139,8 @@ func (w *Worker) sweep(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case err != nil:
-			w.log.Warn("sweep failed, tried again later", zap.Error(err))
+		case w.setTrouble(partSweep, err) && err != nil:
+			w.log.Warn("sweep failed, tried again and again", zap.Error(err))
 		case armed > 0:
 			w.log.Info("sweep armed lost timers", zap.Int("armed", armed))
 		}

@@ -161,7 +161,7 @@ func readDomainID(data []byte, pointer string) (int64, error) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
-	f := idFinder{dec: dec, path: pointerTokens(pointer)}
+	f := idFinder{dec: dec, path: PointerTokens(pointer)}
 	first, err := dec.Token()
 	if err != nil {
 		return 0, &Undecodable{"invalid_json", "the data is not JSON"}
@@ -270,7 +270,8 @@ func (f *idFinder) value(depth int) error {
 	return nil
 }
 
-func pointerTokens(pointer string) []string {
+// PointerTokens are the reference tokens of a JSON pointer (RFC 6901).
+func PointerTokens(pointer string) []string {
 	tokens := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
 	for i, t := range tokens {
 		tokens[i] = strings.ReplaceAll(strings.ReplaceAll(t, "~1", "/"), "~0", "~")

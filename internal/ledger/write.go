@@ -148,7 +148,7 @@ func (l *Ledger) publishUntil(ctx context.Context, m *nats.Msg) error {
 // grumble logs a repeated failure now and then, not each time.
 func (l *Ledger) grumble(tries int, msg string, err error, fields ...zap.Field) {
 	level := zap.DebugLevel
-	if tries%10 == 5 {
+	if tries%10 == 0 {
 		level = zap.WarnLevel
 	}
 	l.log.Log(level, msg, append(fields, zap.Int("tries", tries), zap.Error(err))...)

@@ -1,0 +1,122 @@
+package consumer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"activation-worker/internal/broker/brokertest"
+	"activation-worker/internal/consumer"
+	"activation-worker/internal/events"
+	"activation-worker/internal/partnerapi"
+	"activation-worker/internal/partnerapi/simulator"
+)
+
+// awaitCheck waits until a line of readiness is as wanted and says something.
+func (h *house) awaitCheck(name string, ok bool, text string) {
+	h.t.Helper()
+	var last consumer.Check
+	eventually(h.t, fmt.Sprintf("check %s is %v and says %q", name, ok, text), func() bool {
+		for _, c := range h.worker.Checks(h.t.Context()) {
+			if c.Name == name {
+				last = c
+			}
+		}
+		return last.OK == ok && strings.Contains(last.Detail, text)
+	}, func() string { return fmt.Sprintf("it is %+v", last) })
+}
+
+func TestALedgerThatIsGoneIsSaidOnceAndHeals(t *testing.T) {
+	t.Parallel()
+	h := build(t, simulator.Options{})
+	core, logs := observer.New(zap.InfoLevel)
+	h.log = zap.New(core)
+	var back atomic.Bool
+	h.change = append(h.change, func(o *consumer.Options, _ *partnerapi.Config) {
+		ensure := o.Ensure
+		o.Ensure = func(ctx context.Context) error {
+			if !back.Load() {
+				return errors.New("stream ACTIVATION may not be made")
+			}
+			return ensure(ctx)
+		}
+	})
+	h.start()
+	h.announce(7201, "e")
+	h.awaitState(7201, events.Activated)
+	if err := h.js.DeleteStream(t.Context(), "ACTIVATION"); err != nil {
+		t.Fatal(err)
+	}
+	for id := int64(7202); id < 7262; id++ {
+		h.announce(id, "e")
+	}
+	h.awaitCheck("streams", false, "may not be made")
+	before := logs.Len()
+	back.Store(true)
+	for id := int64(7202); id < 7262; id++ {
+		h.awaitState(id, events.Activated)
+	}
+	h.awaitCheck("streams", true, "there")
+	if before > 20 {
+		t.Errorf("%d log lines while the ledger was away: %+v", before, logs.All()[:20])
+	}
+}
+
+func TestBadInputDoesNotStopTheIntakeWhenRejectionsCannotBeRecorded(t *testing.T) {
+	t.Parallel()
+	h := build(t, simulator.Options{})
+	h.start()
+	h.announce(7270, "e")
+	h.awaitState(7270, events.Activated)
+	if err := h.js.DeleteStream(t.Context(), "ACTIVATION_REJECTED"); err != nil {
+		t.Fatal(err)
+	}
+	for range 8 {
+		h.publish("{}", nil)
+	}
+	h.announce(7271, "e")
+	h.awaitState(7271, events.Activated)
+	eventually(t, "all are rejected", func() bool {
+		s, err := h.js.Stream(t.Context(), "ACTIVATION_REJECTED")
+		return err == nil && s.CachedInfo().State.Msgs == 8
+	}, func() string { return "they are not" })
+}
+
+func TestDeliveriesThatRestDoNotCountAsAttempts(t *testing.T) {
+	t.Parallel()
+	h := build(t, simulator.Options{})
+	h.layout.MaxBytes = 20 << 20
+	h.resize(20 << 20)
+	for id := int64(7300); id < 7400; id++ { // records that must be left alone, whose announcements come again and again
+		if _, err := h.js.Publish(t.Context(), fmt.Sprintf("activation.customer.%d.dreaming", id), []byte(`{"specversion":"1.0"}`)); err != nil {
+			t.Fatal(err)
+		}
+		h.announce(id, "e")
+	}
+	h.start()
+	h.announce(7400, "e")
+	h.awaitState(7400, events.Activated)
+}
+
+func TestTheIntakeResumesAlsoWhereItsPauseMayNotBeAnnounced(t *testing.T) {
+	t.Parallel()
+	server := brokertest.Start(t, brokertest.WithConfig(`authorization { users = [
+		{ user: worker, password: worker, permissions: { publish: { allow: [">"], deny: ["activation.intake.>"] } } }
+	] }`))
+	h := buildOn(t, server, simulator.Options{})
+	h.start()
+	h.announce(7410, "e")
+	h.awaitState(7410, events.Activated)
+	h.partner.SetCredentialsValid(false)
+	h.partner.RevokeTokens()
+	h.announce(7411, "e")
+	h.awaitCheck("credentials", false, "")
+	h.partner.SetCredentialsValid(true)
+	h.awaitState(7411, events.Activated)
+}
