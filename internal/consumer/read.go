@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -34,8 +35,7 @@ func (d delivery) event() *events.EventRef {
 func (w *Worker) readAccepted(ctx context.Context, msg jetstream.Msg, from source) (*delivery, error) {
 	meta, err := msg.Metadata()
 	if err != nil {
-		w.log.Error("message without JetStream metadata left alone", zap.String("subject", msg.Subject()), zap.Error(err))
-		return nil, nil
+		return nil, fmt.Errorf("message on %s is not from JetStream: %w", msg.Subject(), err)
 	}
 	m := events.Message{
 		Subject: msg.Subject(), Header: msg.Headers(), Data: msg.Data(),
@@ -80,8 +80,11 @@ func (w *Worker) reject(ctx context.Context, msg jetstream.Msg, m events.Message
 // readWakeUp reads a fired timer.
 func (w *Worker) readWakeUp(_ context.Context, msg jetstream.Msg, _ source) (*delivery, error) {
 	meta, err := msg.Metadata()
+	if err != nil {
+		return nil, fmt.Errorf("message on %s is not from JetStream: %w", msg.Subject(), err)
+	}
 	domainID, ok := events.DomainOfSubject(msg.Subject())
-	if err != nil || !ok {
+	if !ok {
 		w.log.Error("wake-up for no domain dropped", zap.String("subject", msg.Subject()))
 		w.ack(msg)
 		return nil, nil
