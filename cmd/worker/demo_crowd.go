@@ -194,7 +194,7 @@ func demoSummary(out io.Writer, guests []*guest, j simulator.Journal, breaches [
 	if pending > 0 {
 		fmt.Fprintf(&b, " Still on their way: %d.", pending)
 	}
-	fmt.Fprintf(&b, "\nPartner calls: %s; %d at once at most.\n", callsInWords(j), j.MaxConcurrent)
+	fmt.Fprintf(&b, "\nPartner: %s; %d at once.\n", callsInWords(j), j.MaxConcurrent)
 	for _, breach := range breaches {
 		problems = append(problems, "at the partner: "+breach)
 	}

@@ -47,7 +47,7 @@ func TestDemoCrowd(t *testing.T) {
 		": the answer does not tell whether the request took effect\n",
 		"\nfresh              2 of 2  activated\n",
 		"\n8 customers: 7 activated, 1 failed.\n",
-		"\nPartner calls: 9 activate (7 took effect), ",
+		"\nPartner: 9 activate (7 took effect), ",
 		" look-up, 1 token; ",
 		"\nEach got what it should, and nobody was activated twice.\n",
 		"\nNext: worker run ",

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
@@ -33,7 +34,12 @@ as it is kept. Without a record it says whether the announcement waits unread or
 whether a worker is taking work. JSON has the customer on the first line, then one event a line.`,
 		Example: `  worker status 51200931
   worker status hinode-foods.example -o json`,
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("one domain id or domain name is wanted")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if output != "table" && output != "json" {
 				return usageError{fmt.Errorf("--output: %q is not table or json", output)}
@@ -301,7 +307,7 @@ func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, e
 	digits := strconv.FormatInt(id, 10)
 	rejected, err := s.ledger.FindRejected(ctx, func(r events.Rejection) bool {
 		data, err := base64.StdEncoding.DecodeString(r.Original.DataBase64)
-		return err == nil && hasNumber(data, digits)
+		return err == nil && utf8.Valid(data) && hasNumber(data, digits)
 	})
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return whereabouts{}, err
@@ -311,12 +317,12 @@ func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, e
 		if err != nil {
 			return whereabouts{}, err
 		}
-		return whereabouts{"rejected", fmt.Sprintf("An announcement that names it was rejected (stream %s, sequence %d): %s.", last.Original.Stream, last.Original.Sequence, last.Detail)}, nil
+		return whereabouts{"rejected", fmt.Sprintf("An announcement that mentions it was rejected (stream %s, sequence %d): %s.", last.Original.Stream, last.Original.Sequence, last.Detail)}, nil
 	}
 	if !complete {
-		return whereabouts{"none", fmt.Sprintf("It is not among the first %d unread announcements, and none that names it was rejected.", maxUnread)}, nil
+		return whereabouts{"none", fmt.Sprintf("It is not among the first %d unread announcements, and none that mentions it was rejected.", maxUnread)}, nil
 	}
-	return whereabouts{"none", "It was not announced: no announcement waits unread and none that names it was rejected."}, nil
+	return whereabouts{"none", "It was not announced: no announcement waits unread and none that mentions it was rejected."}, nil
 }
 
 // hasNumber finds a whole number in data.
@@ -356,6 +362,9 @@ func (s statusReader) unread(ctx context.Context, id int64) (sequence uint64, co
 	})
 }
 
+// scarce is about what the outcome of one attempt may need.
+const scarce = 600 << 10
+
 // taking says whether a worker is taking work.
 func (s statusReader) taking(ctx context.Context) string {
 	cons, err := s.js.Consumer(ctx, s.c.Worker.IntakeStream, events.ConsumerActivator)
@@ -366,6 +375,11 @@ func (s statusReader) taking(ctx context.Context) string {
 		return fmt.Sprintf("Whether a worker is taking work could not be read: %v.", err)
 	}
 	info := cons.CachedInfo()
+	if ledger, err := s.js.Stream(ctx, s.c.Worker.Stream); err == nil {
+		if state, most := ledger.CachedInfo().State, ledger.CachedInfo().Config.MaxBytes; most > 0 && most-int64(state.Bytes) < scarce {
+			return fmt.Sprintf("Stream %s has hardly any room left, so nothing may be claimed: raise WORKER_STREAM_MAX_BYTES and run worker setup; %d announcements wait unread.", s.c.Worker.Stream, info.NumPending)
+		}
+	}
 	if info.NumWaiting > 0 {
 		return fmt.Sprintf("A worker is taking work; %d announcements wait unread.", info.NumPending)
 	}

@@ -11,6 +11,8 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2/event"
 	"github.com/google/uuid"
@@ -52,6 +54,9 @@ or standard input (-) with one id a line. Nothing is published if any line is ba
 			}
 			if len(ids) > 1 && (domain != "" || reference != "") {
 				return usageError{errors.New("--domain and --reference go with one id")}
+			}
+			if domain != "" && (!utf8.ValidString(domain) || len(domain) > 253 || !strings.Contains(domain, ".") || strings.ContainsFunc(domain, unicode.IsSpace)) {
+				return usageError{fmt.Errorf("--domain: %.80q is no domain name", domain)}
 			}
 			if len(reference) > events.MaxReference {
 				return usageError{fmt.Errorf("--reference is longer than %d bytes", events.MaxReference)}
@@ -165,6 +170,9 @@ func idsToSubmit(args []string, file string, stdin io.Reader) ([]int64, error) {
 			line = bytes.TrimPrefix(line, []byte("\xEF\xBB\xBF"))
 		}
 		lines = append(lines, string(bytes.TrimRight(line, "\r")))
+	}
+	if errors.Is(scanner.Err(), bufio.ErrTooLong) {
+		return nil, usageError{fmt.Errorf("line %d is longer than %d bytes: one domain id a line is wanted; nothing was announced", len(lines)+1, maxSubmitLine)}
 	}
 	if err := scanner.Err(); err != nil {
 		return nil, usageError{fmt.Errorf("line %d cannot be read: %w; nothing was announced", len(lines)+1, err)}

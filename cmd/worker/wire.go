@@ -125,7 +125,10 @@ func partnerClient(c *config.Config, maxPayload int, log *zap.Logger) (*partnera
 			s.ClientSecret, errs[0] = p.ClientSecret.Read()
 			s.PrivateKey, errs[1] = p.PrivateKey.Read()
 			s.AccessToken, errs[2] = p.AccessToken.Read()
-			return s, errors.Join(errs[:]...)
+			if err = errors.Join(errs[:]...); err != nil {
+				log.Error("credentials cannot be read", zap.Error(err)) // which, and why: the client shows neither
+			}
+			return s, err
 		},
 		Timeout: p.Timeout, Roots: roots, MaxPayload: maxPayload, Log: log,
 		UserAgent: "activation-worker/" + buildVersion(),

@@ -89,6 +89,9 @@ func (l *loader) readSources(flags *pflag.FlagSet, environ []string) string {
 		EnvironFunc:   func() []string { return environ },
 		TransformFunc: l.acceptEnv,
 	}), nil)
+	if flags != nil && flags.Changed(configFlag) && path == "" {
+		l.fault(Fault{Key: "--" + configFlag, Problem: "is empty; wanted the name of a file", From: "flag"})
+	}
 	if flags != nil {
 		l.merge(fromFlag, posflag.ProviderWithFlag(flags, ".", nil, l.acceptFlag), nil)
 	}

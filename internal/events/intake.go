@@ -178,6 +178,8 @@ func readDomainID(data []byte, pointer string) (int64, error) {
 	switch {
 	case f.twice:
 		return 0, &Undecodable{"domain_id_twice", "the domain id at " + pointer + " is there more than once"}
+	case f.found == nil && f.event:
+		return 0, &Undecodable{"domain_id_missing", "there is no domain id at " + pointer + "; it looks like a CloudEvent, which needs the header Content-Type: " + ContentType}
 	case f.found == nil:
 		return 0, &Undecodable{"domain_id_missing", "there is no domain id at " + pointer}
 	}
@@ -201,7 +203,8 @@ type idFinder struct {
 	path  []string
 	found any
 	twice bool
-	depth int // of nesting
+	depth int  // of nesting
+	event bool // the object has a specversion, as a CloudEvent has
 }
 
 // maxNesting keeps a hostile message from growing the stack; encoding/json's own limit is the same.
@@ -218,6 +221,7 @@ func (f *idFinder) object(depth int) error {
 			return err
 		}
 		next := -1
+		f.event = f.event || key == "specversion" && depth == 0
 		if name, ok := key.(string); ok && depth >= 0 && depth < len(f.path) && name == f.path[depth] {
 			if seen {
 				f.twice = true

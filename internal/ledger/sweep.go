@@ -122,7 +122,7 @@ func (l *Ledger) rearm(ctx context.Context, msg jetstream.Msg, foreign func(erro
 			return false, nil
 		}
 	}
-	l.log.Info("timer was lost, armed again", zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)))
+	l.log.Debug("timer was lost, armed again", zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)))
 	return true, l.Arm(ctx, r.DomainID, l.now())
 }
 

@@ -19,7 +19,7 @@ import (
 func TestNothingConfidentialLeaves(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
-	secrets := []string{clientSecret, "aki.mori@mail.example", "090-5550-0142", "5550"}
+	secrets := []string{clientSecret, "aki.mori@mail.example", "090-5550-0142", "5550-0142"}
 	for line := range strings.Lines(pemPKCS8(t)) {
 		if !strings.HasPrefix(line, "-----") {
 			secrets = append(secrets, strings.TrimSpace(line))
