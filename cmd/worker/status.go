@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
@@ -263,134 +261,4 @@ func inWords(d time.Duration) string {
 		return "due now"
 	}
 	return "in " + d.Round(time.Second).String()
-}
-
-// unknown says of a customer without a record where its announcement is, if there is one.
-func (s statusReader) unknown(ctx context.Context, id int64, output string, out io.Writer) error {
-	where, err := s.whereabouts(ctx, id)
-	if err != nil {
-		return err
-	}
-	taking := s.taking(ctx)
-	if output == "json" {
-		enc := json.NewEncoder(out)
-		enc.SetEscapeHTML(false)
-		err = enc.Encode(struct {
-			DomainID int64  `json:"domainId"`
-			State    string `json:"state"`
-			Detail   string `json:"detail"`
-			Taking   string `json:"taking"`
-		}{id, where.state, where.text, taking})
-	} else {
-		_, err = fmt.Fprintf(out, "%d: no record. %s\n\n  %s\n", id, where.text, taking)
-	}
-	return err
-}
-
-type whereabouts struct{ state, text string }
-
-// maxUnread bounds how many unread announcements are searched.
-const maxUnread = 20000
-
-func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, error) {
-	unread, complete, err := s.unread(ctx, id)
-	if err != nil {
-		return whereabouts{}, err
-	}
-	if unread > 0 {
-		where := "waits to be read"
-		if cons, err := s.js.Consumer(ctx, s.c.Worker.IntakeStream, events.ConsumerActivator); err == nil && unread <= cons.CachedInfo().Delivered.Stream {
-			where = "is in a worker's hands, where it waits for its turn"
-		}
-		return whereabouts{"unread", fmt.Sprintf("It was announced (stream %s, sequence %d) and %s.", s.c.Worker.IntakeStream, unread, where)}, nil
-	}
-	digits := strconv.FormatInt(id, 10)
-	rejected, err := s.ledger.FindRejected(ctx, func(r events.Rejection) bool {
-		data, err := base64.StdEncoding.DecodeString(r.Original.DataBase64)
-		return err == nil && utf8.Valid(data) && hasNumber(data, digits)
-	})
-	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return whereabouts{}, err
-	}
-	if len(rejected) > 0 {
-		last, err := events.DecodeRejection(rejected[len(rejected)-1].Data)
-		if err != nil {
-			return whereabouts{}, err
-		}
-		return whereabouts{"rejected", fmt.Sprintf("An announcement that mentions it was rejected (stream %s, sequence %d): %s.", last.Original.Stream, last.Original.Sequence, last.Detail)}, nil
-	}
-	if !complete {
-		return whereabouts{"none", fmt.Sprintf("It is not among the first %d unread announcements, and none that mentions it was rejected.", maxUnread)}, nil
-	}
-	return whereabouts{"none", "It was not announced: no announcement waits unread and none that mentions it was rejected."}, nil
-}
-
-// hasNumber finds a whole number in data.
-func hasNumber(data []byte, digits string) bool {
-	for at := 0; ; {
-		i := bytes.Index(data[at:], []byte(digits))
-		if i < 0 {
-			return false
-		}
-		start, end := at+i, at+i+len(digits)
-		if (start == 0 || !isDigit(data[start-1])) && (end == len(data) || !isDigit(data[end])) {
-			return true
-		}
-		at = start + 1
-	}
-}
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
-
-// unread finds the first unread announcement of a customer: its sequence, or 0; complete tells whether all were looked at.
-func (s statusReader) unread(ctx context.Context, id int64) (sequence uint64, complete bool, err error) {
-	w := s.c.Worker
-	start := uint64(1)
-	cons, err := s.js.Consumer(ctx, w.IntakeStream, events.ConsumerActivator)
-	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return 0, true, nil
-	case err == nil:
-		start = cons.CachedInfo().AckFloor.Stream + 1
-	case !errors.Is(err, jetstream.ErrConsumerNotFound):
-		return 0, false, fmt.Errorf("read consumer %s of stream %s: %w", events.ConsumerActivator, w.IntakeStream, err)
-	}
-	decoder := decoderOf(s.c)
-	return s.ledger.FindIntake(ctx, w.IntakeStream, w.IntakeSubject, start, maxUnread, func(m events.Message) bool {
-		accepted, err := decoder.Decode(m)
-		return err == nil && accepted.DomainID == id
-	})
-}
-
-// scarce is about what the outcome of one attempt may need.
-const scarce = 600 << 10
-
-// taking says whether a worker is taking work.
-func (s statusReader) taking(ctx context.Context) string {
-	cons, err := s.js.Consumer(ctx, s.c.Worker.IntakeStream, events.ConsumerActivator)
-	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound):
-		return "No worker has ever read the intake: start one with worker run."
-	case err != nil:
-		return fmt.Sprintf("Whether a worker is taking work could not be read: %v.", err)
-	}
-	info := cons.CachedInfo()
-	if ledger, err := s.js.Stream(ctx, s.c.Worker.Stream); err == nil {
-		if state, most := ledger.CachedInfo().State, ledger.CachedInfo().Config.MaxBytes; most > 0 && most-int64(state.Bytes) < scarce {
-			return fmt.Sprintf("Stream %s has hardly any room left, so nothing may be claimed: raise WORKER_STREAM_MAX_BYTES and run worker setup; %d announcements wait unread.", s.c.Worker.Stream, info.NumPending)
-		}
-	}
-	if info.NumWaiting > 0 {
-		return fmt.Sprintf("A worker is taking work; %d announcements wait unread.", info.NumPending)
-	}
-	last, err := s.ledger.LastIntake(ctx)
-	if err == nil && last != nil && last.Subject == events.SubjectIntakePaused {
-		if in, err := events.DecodeIntake(last.Data); err == nil {
-			return fmt.Sprintf("No worker is taking work: %s paused since %s (%s). To do: %s.", in.Worker, local(in.Since), in.Detail, in.WhatToDo)
-		}
-	}
-	if info.NumAckPending > 0 {
-		return fmt.Sprintf("Workers hold %d announcements; %d wait unread.", info.NumAckPending, info.NumPending)
-	}
-	return fmt.Sprintf("No worker is taking work; %d announcements wait unread. Start one with worker run.", info.NumPending)
 }

@@ -20,6 +20,7 @@ import (
 	"activation-worker/internal/events"
 	"activation-worker/internal/partnerapi"
 	"activation-worker/internal/partnerapi/simulator"
+	"activation-worker/internal/quota"
 )
 
 func TestOneCallAndOneEventWithTheWholeAnswer(t *testing.T) {
@@ -518,5 +519,32 @@ func TestConsumersThatAreDeletedAreMadeAgain(t *testing.T) {
 	h.awaitState(7040, events.Activated)
 	if h.counts(7039).Activates != 1 {
 		t.Error("what was read again was called again")
+	}
+}
+
+func TestPaceAndConcurrencyAreKeptAtThePartner(t *testing.T) {
+	t.Parallel()
+	const customers, most, window = 45, 15, 2 * time.Second
+	h := build(t, simulator.Options{Latency: 5 * time.Millisecond}, func(o *consumer.Options, _ *partnerapi.Config) {
+		o.Pacer = quota.New(quota.Options{Peak: quota.Rate{N: most, Per: window}, Concurrency: 3})
+	})
+	for id := int64(7500); id < 7500+customers; id++ {
+		if id%5 == 0 { // a repeat is a request too
+			h.partner.Script(id, simulator.OpActivate, "401:UNAUTHORIZED")
+		}
+	}
+	h.start()
+	for id := int64(7500); id < 7500+customers; id++ {
+		h.announce(id, "e")
+	}
+	for id := int64(7500); id < 7500+customers; id++ {
+		h.awaitState(id, events.Activated)
+	}
+	j := h.partner.Journal()
+	if peak := j.Peak(simulator.OpActivate, window); peak > most || peak < most-3 {
+		t.Errorf("%d activate calls arrived within %v, allowed are %d", peak, window, most)
+	}
+	if j.MaxConcurrent > 3 {
+		t.Errorf("%d requests at once, allowed are 3", j.MaxConcurrent)
 	}
 }

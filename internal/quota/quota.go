@@ -2,6 +2,10 @@
 // sliding unit of time, nor than the sustained rate over half an hour, each operation by
 // itself, and never more than so many at once over all operations. It counts for one
 // process; what waits for leave waits in the order of its coming.
+//
+// When a request arrives at the partner is not known, only that it is between its being
+// written and its answer. So it fills a place from the leave given until a window after
+// its end: then no two arrivals can be nearer than they may, whatever delays them.
 package quota
 
 import (
@@ -46,9 +50,9 @@ type operation struct {
 	turn    chan struct{} // held by the one who is next
 	changed chan struct{} // closed when something below changed
 
-	granted int         // leave given, not begun yet
-	begun   []time.Time // within the longest limit, ascending
-	paused  time.Time   // no leave before this
+	open   int         // leave given, and not ended
+	ended  []time.Time // ends of what was begun within the longest limit, ascending
+	paused time.Time   // no leave before this
 }
 
 // New returns a pacer.
@@ -58,18 +62,18 @@ func New(o Options) *Pacer {
 		p.now = time.Now
 	}
 	if o.Peak.N > 0 {
-		p.limits = append(p.limits, Rate{o.Peak.N, o.Peak.Per + slack(o.Peak.Per)})
+		p.limits = append(p.limits, Rate{o.Peak.N, o.Peak.Per + margin})
 	}
 	if o.Sustained.N > 0 {
 		// N per unit on average is that many more units' worth in half an hour.
 		n := int(int64(o.Sustained.N) * int64(SustainedOver) / int64(o.Sustained.Per))
-		p.limits = append(p.limits, Rate{max(1, n), SustainedOver + slack(SustainedOver)})
+		p.limits = append(p.limits, Rate{max(1, n), SustainedOver + margin})
 	}
 	return p
 }
 
-// slack widens a window: requests are counted where they leave, the partner counts where they arrive.
-func slack(per time.Duration) time.Duration { return max(per/100, 100*time.Millisecond) }
+// margin keeps two requests apart that would otherwise be a window apart to the tick.
+const margin = 10 * time.Millisecond
 
 // Permit is leave for one request. [Permit.Begin] says that it is being written now,
 // [Permit.End] that it is over; a permit ended before it began is given back.
@@ -77,7 +81,8 @@ type Permit struct {
 	pacer *Pacer
 	op    *operation
 	slot  bool
-	held  int // granted and not begun
+	held  int // leave given
+	begun int // requests written
 }
 
 // Acquire waits for leave to send one request of an operation. Who waits holds neither a
@@ -106,8 +111,11 @@ func (p *Pacer) Acquire(ctx context.Context, name string) (*Permit, error) {
 }
 
 // Again waits for leave to send a further request within the same permit, such as a repeat
-// or a redirect. It goes before those who have not begun.
+// or a redirect, after the one before it was answered. It goes before those who have not begun.
 func (permit *Permit) Again(ctx context.Context) error {
+	permit.pacer.mu.Lock()
+	permit.settle()
+	permit.pacer.mu.Unlock()
 	for {
 		if err := permit.await(ctx); err != nil {
 			return err
@@ -148,42 +156,45 @@ func (permit *Permit) take() bool {
 	if op.wait(p.limits, p.now()) > 0 {
 		return false
 	}
-	op.granted++
+	op.open++
 	permit.held++
 	return true
 }
 
 // Begin says that a request is being written now.
 func (permit *Permit) Begin() {
-	p, op := permit.pacer, permit.op
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if permit.held > 0 {
-		permit.held--
-		op.granted--
-	}
-	if len(p.limits) > 0 {
-		now := p.now()
-		if n := len(op.begun); n > 0 && now.Before(op.begun[n-1]) {
-			now = op.begun[n-1] // the clock was set back
-		}
-		op.begun = append(op.begun, now)
-	}
-	op.wake()
+	permit.pacer.mu.Lock()
+	defer permit.pacer.mu.Unlock()
+	permit.begun++
 }
 
 // End gives back what was not begun and frees the place of a simultaneous request. It may be called twice.
 func (permit *Permit) End() {
-	p, op := permit.pacer, permit.op
+	p := permit.pacer
 	p.mu.Lock()
-	op.granted -= permit.held
-	permit.held = 0
-	op.wake()
+	permit.settle()
 	p.mu.Unlock()
 	if permit.slot {
 		permit.slot = false
 		p.slots.Release(1)
 	}
+}
+
+// settle counts what was begun as ended now, and gives back what was not.
+func (permit *Permit) settle() {
+	p, op := permit.pacer, permit.op
+	op.open -= permit.held
+	if len(p.limits) > 0 {
+		now := p.now()
+		if n := len(op.ended); n > 0 && now.Before(op.ended[n-1]) {
+			now = op.ended[n-1] // the clock was set back
+		}
+		for range permit.begun {
+			op.ended = append(op.ended, now)
+		}
+	}
+	permit.held, permit.begun = 0, 0
+	op.wake()
 }
 
 // Pause gives no more leave for an operation until then: the partner said so. It reports whether that is news.
@@ -222,24 +233,27 @@ func (op *operation) wait(limits []Rate, now time.Time) time.Duration {
 	longest := time.Duration(0)
 	for _, limit := range limits {
 		longest = max(longest, limit.Per)
-		since, _ := slices.BinarySearchFunc(op.begun, now.Add(-limit.Per), func(t, bound time.Time) int {
-			if t.After(bound) {
-				return 1
-			}
-			return -1
-		})
-		within := op.begun[since:]
-		over := len(within) + op.granted - limit.N // how many must leave the window before one more may enter, less one
-		if over < 0 {
-			continue
+		within := op.ended[after(op.ended, now.Add(-limit.Per)):]
+		over := len(within) + op.open - limit.N // how many must leave the window, less one
+		switch {
+		case over < 0:
+		case over >= len(within):
+			wait = max(wait, limit.Per) // too many are under way: the end of one wakes us
+		default:
+			wait = max(wait, within[over].Add(limit.Per).Sub(now))
 		}
-		if over >= len(within) {
-			wait = max(wait, limit.Per) // all places are granted: a change wakes us
-			continue
-		}
-		wait = max(wait, within[over].Add(limit.Per).Sub(now))
 	}
-	old, _ := slices.BinarySearchFunc(op.begun, now.Add(-longest), time.Time.Compare)
-	op.begun = slices.Delete(op.begun, 0, old)
+	op.ended = slices.Delete(op.ended, 0, after(op.ended, now.Add(-longest)))
 	return wait
+}
+
+// after is the index of the first time after a bound.
+func after(times []time.Time, bound time.Time) int {
+	i, _ := slices.BinarySearchFunc(times, bound, func(t, bound time.Time) int {
+		if t.After(bound) {
+			return 1
+		}
+		return -1
+	})
+	return i
 }

@@ -99,17 +99,18 @@ func TestPeak(t *testing.T) {
 
 func TestFullDemandUsesThePeak(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
+		const lasts = 300 * time.Millisecond
 		for _, limit := range []quota.Rate{{N: 240, Per: time.Minute}, {N: 4, Per: time.Second}, {N: 600, Per: time.Hour}} {
 			ctx, cancel := context.WithCancel(t.Context())
 			p := quota.New(quota.Options{Peak: limit, Concurrency: 3})
 			start := time.Now()
 			long := 10 * max(time.Minute, limit.Per)
-			began, all := demand(ctx, p, activate, 12, 300*time.Millisecond)
+			began, all := demand(ctx, p, activate, 12, lasts)
 			rest(ctx, long)
 			cancel()
 			all.Wait()
 			allowed := float64(limit.N) * float64(long) / float64(limit.Per)
-			if used := float64(began.within(start.Add(-1), start.Add(long))) / allowed; used < wantUse(limit) || used > 1.001 {
+			if used := float64(began.within(start.Add(-1), start.Add(long))) / allowed; used < wantUse(limit, lasts) || used > 1.001 {
 				t.Errorf("%d per %s: %.3f of what is allowed was used over %s", limit.N, limit.Per, used, long)
 			}
 			if got := began.most(limit.Per); got > limit.N {
@@ -119,13 +120,10 @@ func TestFullDemandUsesThePeak(t *testing.T) {
 	})
 }
 
-// wantUse is the share of the allowed rate that full demand must get: a window is widened by a hundredth, and at least
-// by the tenth of a second that requests may differ in how long they travel.
-func wantUse(limit quota.Rate) float64 {
-	if limit.Per < 10*time.Second {
-		return 0.90
-	}
-	return 0.97
+// wantUse is the share of the allowed rate that full demand must get: a place is taken for a window and as long as the
+// request lasts, since nobody knows when within that it arrives.
+func wantUse(limit quota.Rate, lasts time.Duration) float64 {
+	return 0.98 * float64(limit.Per) / float64(limit.Per+lasts)
 }
 
 func TestSustainedRateOverHalfAnHour(t *testing.T) {
