@@ -7,7 +7,7 @@
 //	Connect, ConnectOnce   a connection that waits for NATS, or says at once what to do
 //	StartEmbedded          a durable server in the worker's own process
 //	Layout                 the streams and consumers, declared
-//	Ensure, WaitIntake     what `worker run` does with them: create what is missing, refuse what would break
+//	Ensure                 what `worker run` does with them: create what is missing, refuse what would break
 //	Plan, Apply            what `worker setup` does with them: name every difference, mend what can be mended
 //	Rewind, Rebind         the two changes nobody makes by accident
 //

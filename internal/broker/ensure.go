@@ -14,7 +14,7 @@ import (
 //
 // Errors to test for: [LayoutError] lists what would break the ledger or what the user may not do, [BindingError],
 // [VersionError], [IntakeFromError] (a setting is missing), [ErrNoJetStream] and [ErrIntakeMissing]. With the last,
-// everything but `activator` is ready; [WaitIntake] waits for the rest.
+// everything but `activator` is ready; once the intake is there, another Ensure makes the rest.
 func Ensure(ctx context.Context, js jetstream.JetStream, l Layout) error {
 	a, err := newAdmin(js, l)
 	if err != nil {

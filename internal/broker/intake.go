@@ -8,41 +8,10 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/zap"
 )
 
 // backlogAge is how old a message must be for the start of a new `activator` to need a decision.
 const backlogAge = time.Hour
-
-// WaitIntake waits until the intake stream exists and `activator` on it, and says so once. It ends with ctx, or with
-// an error that waiting does not mend.
-func WaitIntake(ctx context.Context, js jetstream.JetStream, l Layout, log *zap.Logger) error {
-	a, err := newAdmin(js, l)
-	if err != nil {
-		return err
-	}
-	waits := backoff.NewExponentialBackOff()
-	waits.InitialInterval = 100 * time.Millisecond
-	waits.MaxInterval = 5 * time.Second
-	waits.MaxElapsedTime = 0
-	said := false
-	err = backoff.Retry(func() error {
-		err := a.ensureIntake(ctx, time.Now())
-		if err != nil && !errors.Is(err, ErrIntakeMissing) {
-			return backoff.Permanent(err)
-		}
-		if err != nil && !said {
-			said = true
-			log.Warn("intake stream does not exist yet, waiting for the signup pipeline to create it", zap.String("stream", a.layout.IntakeStream))
-		}
-		return err
-	}, backoff.WithContext(waits, ctx))
-	if err != nil {
-		return fmt.Errorf("waiting for the intake: %w", err)
-	}
-	log.Info("intake stream is ready", zap.String("stream", a.layout.IntakeStream), zap.String("subject", a.layout.IntakeSubject))
-	return nil
-}
 
 // ensureIntake makes `activator`, and the intake stream where that is ours to make.
 func (a *admin) ensureIntake(ctx context.Context, now time.Time) error {

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
 
 	"activation-worker/internal/broker"
 )
@@ -44,7 +42,7 @@ func pending(t *testing.T, js jetstream.JetStream) uint64 {
 	return c.CachedInfo().NumPending
 }
 
-func TestIntakeMissingIsWaitedFor(t *testing.T) {
+func TestIntakeMissingIsToldAndMadeUpFor(t *testing.T) {
 	t.Parallel()
 	js := serve(t)
 	err := broker.Ensure(t.Context(), js, layout(foreign))
@@ -54,26 +52,9 @@ func TestIntakeMissingIsWaitedFor(t *testing.T) {
 	wantError(t, err, "SIGNUP", "WORKER_INTAKE_STREAM", "--with-intake")
 	consumerConfig(t, js, "ACTIVATION_WORK", "due") // the rest is ready
 
-	core, log := observer.New(zap.InfoLevel)
-	waited := make(chan error, 1)
-	go func() { waited <- broker.WaitIntake(t.Context(), js, layout(foreign), zap.New(core)) }()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for log.FilterLevelExact(zap.WarnLevel).Len() == 0 {
-		select {
-		case err := <-waited:
-			t.Fatalf("did not wait: %v", err)
-		case <-tick.C:
-		}
-	}
 	signup(t, js)
-	if err := <-waited; err != nil {
-		t.Fatal(err)
-	}
+	ensure(t, js, layout(foreign))
 	consumerConfig(t, js, "SIGNUP", "activator")
-	if got := log.FilterLevelExact(zap.WarnLevel).Len(); got != 1 {
-		t.Errorf("said %d times that it waits, want once", got)
-	}
 }
 
 func TestForeignIntakeIsLeftAsItIs(t *testing.T) {
