@@ -207,9 +207,12 @@ func testSweepStopped(t *testing.T, p *place, _ *world) {
 
 func (w *world) wantNoSweeper(t *testing.T) {
 	t.Helper()
-	if _, err := w.js.Consumer(limited(t), w.layout.Streams.Ledger, "sweep"); !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		t.Errorf("the sweep is still on the server: %v", err)
-	}
+	eventually(t, func(ctx context.Context) error { // a cluster takes a moment to agree that it is gone
+		if _, err := w.js.Consumer(ctx, w.layout.Streams.Ledger, "sweep"); !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return fmt.Errorf("the sweep is still on the server: %w", errors.Join(err, errors.New("wanted: not found")))
+		}
+		return nil
+	})
 }
 
 // foreign writes a message of another kind of worker in a customer's family.
