@@ -120,6 +120,20 @@ func TestBinaryIntakeFromNew(t *testing.T) {
 	if r := s.newest(51200001); r != nil || s.calls(51200001) != 0 {
 		t.Errorf("what was stored before was read: %+v", r)
 	}
+
+	// A consumer that is lost is made again to read what the lost one had to, and no more.
+	if err := s.js.DeleteConsumer(t.Context(), "SIGNUP", events.ConsumerActivator); err != nil {
+		t.Fatal(err)
+	}
+	s.customer(51200003)
+	s.await(51200003, events.Activated, w)
+	cons, err := s.js.Consumer(t.Context(), "SIGNUP", events.ConsumerActivator)
+	if err != nil || cons.CachedInfo().Config.DeliverPolicy != jetstream.DeliverByStartTimePolicy {
+		t.Errorf("it was made again with %+v, wanted a start by time (%v)", cons.CachedInfo().Config, err)
+	}
+	if s.calls(51200001) != 0 || s.calls(51200002) != 1 {
+		t.Errorf("%d and %d calls, wanted none and one", s.calls(51200001), s.calls(51200002))
+	}
 	w.stop()
 }
 

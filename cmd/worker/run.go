@@ -13,7 +13,6 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
@@ -134,7 +133,8 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	go watchConnection(ctx, nc, lost)
 	p.nats.Store(nc)
 
-	if err := ready(ctx, js, layout, &p, log); err != nil {
+	ensure := ensurer(js, layout)
+	if err := ready(ctx, ensure, &p, log); err != nil {
 		return orStopped(ctx, err)
 	}
 	var partner consumer.Partner
@@ -146,7 +146,7 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 		defer client.Close()
 		partner = client
 	}
-	w := newWorker(c, nc, js, layout, partner, log)
+	w := newWorker(c, nc, js, layout, ensure, partner, log)
 	p.worker.Store(w)
 	log.Info("worker started", zap.String("worker", c.Worker.ID), zap.String("version", buildVersion()))
 	err = w.Run(ctx)
@@ -201,12 +201,12 @@ func embedded(ctx context.Context, c *config.Config, layout *broker.Layout, log 
 
 // ready makes sure of the streams, and waits where only time can help. A missing intake
 // is not waited for here: the worker looks for it and says so.
-func ready(ctx context.Context, js jetstream.JetStream, layout broker.Layout, p *parts, log *zap.Logger) error {
+func ready(ctx context.Context, ensure func(context.Context) error, p *parts, log *zap.Logger) error {
 	retry := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(500*time.Millisecond), backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
 	told := ""
 	for {
-		err := broker.Ensure(ctx, js, layout)
+		err := ensure(ctx)
 		switch {
 		case err == nil, errors.Is(err, broker.ErrIntakeMissing):
 			return nil

@@ -200,7 +200,7 @@ func intakeTypes(c *config.Config) []string {
 }
 
 // newWorker wires a worker on a connection whose streams are there. partner may be nil: no credentials.
-func newWorker(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout broker.Layout, partner consumer.Partner, log *zap.Logger) *consumer.Worker {
+func newWorker(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout broker.Layout, ensure func(context.Context) error, partner consumer.Partner, log *zap.Logger) *consumer.Worker {
 	l := ledger.New(ledger.Options{
 		Conn: nc, JetStream: js, Streams: layout.Streams, Source: c.Worker.EventSource, Log: log, Lease: c.Worker.Lease,
 	})
@@ -213,25 +213,40 @@ func newWorker(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout b
 		ID: c.Worker.ID, Streams: layout.Streams, IntakeStream: layout.IntakeStream,
 		Concurrency: c.Partner.Concurrency, Timeout: c.Partner.Timeout, Lease: c.Worker.Lease,
 		SweepInterval:   c.Worker.SweepInterval,
-		Ensure:          ensurer(js, layout),
+		Ensure:          ensure,
 		KeepPartnerText: c.Worker.RecordPartnerText != "off", PartnerTextInLog: c.Worker.RecordPartnerText == "all",
 	})
 }
 
-// ensurer makes what is gone. Where the intake's consumer starts is the operator's choice once; one that is lost
-// later is made to read everything again, since what was not read is not known any more and what was finds its records.
+// ensurer makes what is missing, at the start and whenever it is gone later. Where the intake's consumer starts is the
+// operator's choice once: one that is lost is made again to start where it did, since what it had not read is not known
+// any more, and what it had finds its records.
 func ensurer(js jetstream.JetStream, layout broker.Layout) func(context.Context) error {
 	var mu sync.Mutex
 	began := false
 	return func(ctx context.Context) error {
 		mu.Lock()
 		defer mu.Unlock()
-		l := layout
-		if began {
-			l.IntakeFrom, _ = broker.ParseIntakeFrom(config.FromAll) // a constant
+		if err := broker.Ensure(ctx, js, layout); err != nil || began {
+			return err
 		}
-		err := broker.Ensure(ctx, js, l)
-		began = began || err == nil
-		return err
+		cons, err := js.Consumer(ctx, layout.IntakeStream, events.ConsumerActivator)
+		if err != nil {
+			return fmt.Errorf("read consumer %s of stream %s: %w", events.ConsumerActivator, layout.IntakeStream, err)
+		}
+		layout.IntakeFrom, began = startOf(cons.CachedInfo()), true
+		return nil
 	}
+}
+
+// startOf is where a consumer that exists has started.
+func startOf(info *jetstream.ConsumerInfo) broker.IntakeFrom {
+	switch from := info.Config; {
+	case from.DeliverPolicy == jetstream.DeliverNewPolicy:
+		return broker.IntakeFromTime(info.Created)
+	case from.DeliverPolicy == jetstream.DeliverByStartTimePolicy && from.OptStartTime != nil:
+		return broker.IntakeFromTime(*from.OptStartTime)
+	}
+	all, _ := broker.ParseIntakeFrom(config.FromAll) // a constant
+	return all
 }
