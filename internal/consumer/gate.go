@@ -191,9 +191,11 @@ func (g *gate) run(ctx context.Context) {
 			continue
 		case g.w.Partner == nil:
 			g.close(noCredentials)
-			g.tell(ctx)
-			<-ctx.Done()
-			return
+			g.tell(ctx) // again, where it could not be announced
+			if !g.w.wait(ctx, gateMost) {
+				return
+			}
+			continue
 		}
 		if !g.firstLook(shut) {
 			g.tell(ctx)

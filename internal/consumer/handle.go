@@ -140,7 +140,7 @@ func (w *Worker) claim(ctx context.Context, d delivery, r *events.Record, step a
 		current, err = w.Ledger.Claim(claiming, claim, expected)
 		cancel()
 		if err == nil {
-			if w.setTrouble(partRoom, nil) {
+			if w.setObstacle(partRoom, nil) {
 				w.log.Info("the ledger has room again")
 			}
 			w.log.Debug("claimed", append(about(claim), zap.Stringer("step", step))...)
@@ -151,7 +151,7 @@ func (w *Worker) claim(ctx context.Context, d delivery, r *events.Record, step a
 			return nil, current, nil, err
 		}
 		// The delivery stays in hand: as long as there is no room, nothing more is taken.
-		if w.setTrouble(partRoom, ledger.ErrFull) {
+		if w.setObstacle(partRoom, ledger.ErrFull) {
 			w.log.Warn("no room for another attempt, waiting", zap.Error(err))
 		}
 		taking, cancel = w.untilStop(ctx)

@@ -42,9 +42,9 @@ func (w *Worker) Checks(ctx context.Context) []Check {
 
 func (w *Worker) streamsCheck() Check {
 	c := Check{Name: "streams", OK: true, Detail: "there"}
-	trouble := w.troubleOf(laneDue)
+	trouble := w.obstacleTo(laneDue)
 	if trouble == nil {
-		trouble = w.troubleOf(partLedger)
+		trouble = w.obstacleTo(partLedger)
 	}
 	switch {
 	case trouble != nil:
@@ -59,7 +59,7 @@ func (w *Worker) streamsCheck() Check {
 func (w *Worker) intakeCheck(ctx context.Context) Check {
 	c := Check{Name: "intake"}
 	cons, err := w.JetStream.Consumer(ctx, w.IntakeStream, events.ConsumerActivator)
-	if known := w.troubleOf(laneIntake); err != nil && known != nil {
+	if known := w.obstacleTo(laneIntake); err != nil && known != nil {
 		err = known
 	}
 	if err != nil {

@@ -70,7 +70,7 @@ func (w *Worker) ensure(ctx context.Context, l lane, why error) {
 	if err := w.Ensure(ctx); err != nil {
 		why = err
 	}
-	if ctx.Err() == nil && w.setTrouble(part, why) {
+	if ctx.Err() == nil && w.setObstacle(part, why) {
 		w.log.Warn("cannot take work, tried again and again", zap.String("lane", l.name), zap.Error(why))
 	}
 }
@@ -97,7 +97,7 @@ func (w *Worker) pull(ctx, working context.Context, l lane) error {
 		return err
 	}
 	defer w.giveBack(messages)
-	if w.setTrouble(l.name, nil) {
+	if w.setObstacle(l.name, nil) {
 		w.log.Info("takes work again", zap.String("lane", l.name))
 	}
 	for {
@@ -117,7 +117,7 @@ func (w *Worker) pull(ctx, working context.Context, l lane) error {
 		if err := w.take(working, l, msg, from); err != nil {
 			return &stuckError{err}
 		}
-		if w.setTrouble(partLedger, nil) {
+		if w.setObstacle(partLedger, nil) {
 			w.log.Info("the ledger can be used again")
 		}
 	}
@@ -159,30 +159,30 @@ func (w *Worker) ack(msg jetstream.Msg) {
 	}
 }
 
-// trouble is what keeps work from being taken, and when it was last met.
-type trouble struct {
+// obstacle is what keeps work from being taken, and when it was last met.
+type obstacle struct {
 	err error
 	at  time.Time
 }
 
-// troubleFor is how long trouble with handling is believed that nobody has met again: it may be over, with nothing to do.
-const troubleFor = time.Minute
+// obstacleFor is how long trouble with handling is believed that nobody has met again: it may be over, with nothing to do.
+const obstacleFor = time.Minute
 
-// setTrouble notes what keeps a lane or part from working, nil when it works, and reports whether that is new.
-func (w *Worker) setTrouble(part string, err error) (changed bool) {
+// setObstacle notes what keeps a lane or part from working, nil when it works, and reports whether that is new.
+func (w *Worker) setObstacle(part string, err error) (changed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	was := w.troubles[part].err
-	w.troubles[part] = trouble{err, w.now()}
+	was := w.obstacles[part].err
+	w.obstacles[part] = obstacle{err, w.now()}
 	return (was == nil) != (err == nil) || err != nil && was.Error() != err.Error()
 }
 
-// troubleOf is what keeps a part from working, nil for nothing.
-func (w *Worker) troubleOf(part string) error {
+// obstacleTo is what keeps a part from working, nil for nothing.
+func (w *Worker) obstacleTo(part string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	t := w.troubles[part]
-	if part == partLedger && w.now().Sub(t.at) > troubleFor {
+	t := w.obstacles[part]
+	if part == partLedger && w.now().Sub(t.at) > obstacleFor {
 		return nil
 	}
 	return t.err

@@ -66,9 +66,9 @@ type Worker struct {
 
 	stopped chan struct{} // closed when nothing new may begin
 
-	mu       sync.Mutex
-	troubles map[string]trouble // by lane or part, what keeps work from being taken
-	ensuring sync.Mutex         // held while streams and consumers are made
+	mu        sync.Mutex
+	obstacles map[string]obstacle // by lane or part, what keeps work from being taken
+	ensuring  sync.Mutex          // held while streams and consumers are made
 }
 
 // New returns a worker that has not begun.
@@ -79,7 +79,7 @@ func New(o Options) *Worker {
 	if o.Jitter == nil {
 		o.Jitter = rand.Float64
 	}
-	w := &Worker{Options: o, log: o.Log.Named("worker"), stopped: make(chan struct{}), troubles: map[string]trouble{}}
+	w := &Worker{Options: o, log: o.Log.Named("worker"), stopped: make(chan struct{}), obstacles: map[string]obstacle{}}
 	w.gate = newGate(w)
 	return w
 }
@@ -139,7 +139,7 @@ func (w *Worker) sweep(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case w.setTrouble(partSweep, err) && err != nil:
+		case w.setObstacle(partSweep, err) && err != nil:
 			w.log.Warn("sweep failed, tried again and again", zap.Error(err))
 		case armed > 0:
 			w.log.Info("sweep armed lost timers", zap.Int("armed", armed))
