@@ -46,6 +46,9 @@ func (l *loader) check(c *Config, flags *pflag.FlagSet, configPath string) {
 			l.checkFiles(c, s, configPath)
 		}
 	}
+	if key := "WORKER_CLASSIFICATION"; used(GroupWorker) && c.has(key) && !l.faulty(key) {
+		l.classify(c, key)
+	}
 	if used(GroupPartner) && c.Partner.AccessToken.Set() {
 		l.warnings = append(l.warnings,
 			"LINEWORKS_ACCESS_TOKEN: cannot be renewed; when it ends, calls fail until a new one is set")

@@ -78,6 +78,12 @@ type Worker struct {
 	GiveUp        map[string]time.Duration   // by reason, only what was set
 	Backoff       map[string][]time.Duration // by reason, only what was set; the last wait repeats
 
+	DNSSchedule  DNSSchedule
+	DNSResolvers []string // in this order, see WatchesDNS: [ResolverSystem], [ResolverAuthoritative], ip:port
+
+	ClassificationFile string           // path of a YAML or JSON file
+	Classification     []Classification // what it holds, in its order; read where the worker's own settings are checked
+
 	EventSource       string // CloudEvents source of outgoing events
 	RecordPartnerText string // "off", "ledger" or "all"
 	LogLevel          string // "debug", "info", "warn" or "error"

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
@@ -22,7 +21,7 @@ func (f Fault) Error() string {
 	return text + " (" + f.From + ")"
 }
 
-// Faults are all things wrong with the settings, sorted by key. Commands that get them exit with status 2.
+// Faults are all things wrong with the settings, sorted by key, those of one key as they were found. Commands that get them exit with status 2.
 type Faults []Fault
 
 // Error gives one fault a line.
@@ -39,8 +38,6 @@ func (fs Faults) orNil() error {
 	if len(fs) == 0 {
 		return nil
 	}
-	slices.SortFunc(fs, func(a, b Fault) int {
-		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.Problem, b.Problem))
-	})
+	slices.SortStableFunc(fs, func(a, b Fault) int { return strings.Compare(a.Key, b.Key) })
 	return fs
 }

@@ -21,6 +21,9 @@ func (p fileParser) Unmarshal(b []byte) (map[string]any, error) {
 	if err != nil || root == nil {
 		return nil, err
 	}
+	if root.Kind != yaml.MappingNode {
+		return nil, errors.New("it is not a mapping; wanted lines like WORKER_LEASE: 60s")
+	}
 	values := map[string]any{}
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(root.Content); i += 2 {
@@ -49,7 +52,7 @@ func (p fileParser) fault(key, problem string) {
 	p.l.fault(Fault{Key: key, Problem: problem, From: fromFile})
 }
 
-// document returns the file's one mapping, nil if the file holds nothing but comments.
+// document returns what a file's one document is, nil if the file holds nothing but comments.
 func document(b []byte) (*yaml.Node, error) {
 	d := yaml.NewDecoder(bytes.NewReader(b))
 	var doc, more yaml.Node
@@ -65,9 +68,6 @@ func document(b []byte) (*yaml.Node, error) {
 	root := doc.Content[0]
 	if root.Tag == "!!null" {
 		return nil, nil
-	}
-	if root.Kind != yaml.MappingNode {
-		return nil, errors.New("it is not a mapping; wanted lines like WORKER_LEASE: 60s")
 	}
 	return root, nil
 }

@@ -18,6 +18,9 @@ func FuzzLoad(f *testing.F) {
 	f.Add("LINEWORKS_SUSTAINED_RATE", "120/m", "<<: {WORKER_ID: a}")
 	f.Add("WORKER_STREAM_MAX_BYTES", "512MiB", "\xff")
 	f.Add("NATS_URL", "nats://u:p@h:4222,tls://[::1]", "? [a]\n: b")
+	f.Add("WORKER_DNS_RESOLVERS", "authoritative,[2001:db8::1%eth0]:53,192.0.2.1", "worker_dns_resolvers: off")
+	f.Add("WORKER_DNS_SCHEDULE", "watch=1s/1s,call=1h/2h", "worker_dns_schedule: visible=5m")
+	f.Add("WORKER_CLASSIFICATION", "testdata/print.yaml", "worker_classification: testdata/settings.md")
 	f.Fuzz(func(t *testing.T, key, text, content string) {
 		if strings.Contains(text, "/dev/") || strings.Contains(content, "/dev/") {
 			t.Skip("devices are no files")
@@ -39,6 +42,30 @@ func FuzzLoad(f *testing.F) {
 		again := flagsOf(t, "--config", write(t, "again.yaml", printed(t, c)))
 		if _, err := Load(again, []string{key + "=" + text}); err != nil {
 			t.Errorf("printed settings are refused: %v\n%s", err, printed(t, c))
+		}
+	})
+}
+
+// FuzzClassification: whatever the file holds gives entries that can be printed on a line, or problems of one line.
+func FuzzClassification(f *testing.F) {
+	for _, content := range []string{
+		"- {status: 409, code: ALREADY_DONE, reason: refused}\n- status: 404\n  reason: customer_not_found\n",
+		`[{"status": 409, "code": null, "reason": "transient"}]`,
+		"- &a {status: 408, reason: [refused]}\n- *a\n- {<<: *a}", "[]\n---\n[]", "- {status: 409,", "\xff", "- ? {a: b}\n  : c",
+	} {
+		f.Add(content)
+	}
+	f.Fuzz(func(t *testing.T, content string) {
+		entries, problems := readClassification(write(t, "classification", content))
+		for _, problem := range problems {
+			if problem == "" || strings.ContainsFunc(problem, isControl) {
+				t.Errorf("unclear problem: %q", problem)
+			}
+		}
+		for _, entry := range entries {
+			if len(problems) == 0 && (strings.ContainsFunc(entry.String(), isControl) || entry.Reason == "" || entry.Status < 400) {
+				t.Errorf("taken as an entry: %q", entry)
+			}
 		}
 	})
 }

@@ -173,6 +173,57 @@ func TestKinds(t *testing.T) {
 			{"transient=1s/", nil},
 			{"transient=1s/-1s", nil},
 		}},
+		"resolvers": {parseWith(resolvers()), []sample{
+			{"system", []string{"system"}},
+			{"off", []string{"off"}},
+			{"authoritative, system", []string{"authoritative", "system"}},
+			{
+				"192.0.2.1,192.0.2.1:5353,[2001:db8::1]:53,2001:DB8:0::2,fe80::1%eth0",
+				[]string{"192.0.2.1:53", "192.0.2.1:5353", "[2001:db8::1]:53", "[2001:db8::2]:53", "[fe80::1%eth0]:53"},
+			},
+			{"::ffff:192.0.2.1", []string{"192.0.2.1:53"}},
+			{"off,system", nil},
+			{"system,off", nil},
+			{"system,system", nil},
+			{"192.0.2.1,192.0.2.1:53", nil},
+			{"system,", nil},
+			{"System", nil},
+			{"dns.example", nil},
+			{"dns.example:53", nil},
+			{"192.0.2.1:", nil},
+			{"192.0.2.1:0", nil},
+			{"192.0.2.1:65536", nil},
+			{"192.0.2.1:domain", nil},
+			{"192.0.2.256", nil},
+			{"2001:db8::1]:53", nil},
+			{"[2001:db8::1]", nil},
+			{"0.0.0.0", nil},
+			{"[::]:53", nil},
+			{"224.0.0.251:5353", nil},
+			{"192.0.2.1/24", nil},
+		}},
+		"DNS schedule": {parseWith(dnsSchedule()), []sample{
+			{defaultDNSSchedule, usualDNS()},
+			{"watch=2m/2m", usualDNS(func(s *DNSSchedule) { s.WatchFirst, s.WatchLast = 2*time.Minute, 2*time.Minute })},
+			{"call=2h", usualDNS(func(s *DNSSchedule) { s.Call = []time.Duration{2 * time.Hour} })},
+			{"visible=1h / 1m, watch=1s/1h", usualDNS(func(s *DNSSchedule) {
+				s.Visible = []time.Duration{time.Hour, time.Minute}
+				s.WatchFirst, s.WatchLast = time.Second, time.Hour
+			})},
+			{"watch=1m", nil},
+			{"watch=1m/2m/3m", nil},
+			{"watch=2m/1m", nil},
+			{"watch=1m/2m,watch=1m/3m", nil},
+			{"call=1h/1h", nil},
+			{"call=2h/1h", nil},
+			{"call=", nil},
+			{"call=1081h", nil},
+			{"call", nil},
+			{"visible=1h/0s", nil},
+			{"visible=1h/", nil},
+			{"seen=1h", nil},
+			{"watch=1m/30m,", nil},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -192,6 +243,19 @@ func TestKinds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// usualDNS is the public contract's schedule, changed.
+func usualDNS(mods ...func(*DNSSchedule)) DNSSchedule {
+	s := DNSSchedule{
+		WatchFirst: time.Minute, WatchLast: 30 * time.Minute,
+		Call:    []time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour},
+		Visible: []time.Duration{5 * time.Minute, 15 * time.Minute, 60 * time.Minute},
+	}
+	for _, mod := range mods {
+		mod(&s)
+	}
+	return s
 }
 
 func TestWrongValuesAreShownShortened(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -83,6 +84,12 @@ func TestDefaultsAlone(t *testing.T) {
 	}
 	if c.Worker.EventSource != "/lineworks/activation" {
 		t.Errorf("event source is %q", c.Worker.EventSource)
+	}
+	if !reflect.DeepEqual(c.Worker.DNSSchedule, usualDNS()) || !slices.Equal(c.Worker.DNSResolvers, []string{ResolverSystem}) || !c.Worker.WatchesDNS() {
+		t.Errorf("DNS is watched by %+v, asking %q", c.Worker.DNSSchedule, c.Worker.DNSResolvers)
+	}
+	if mustLoad(t, nil, "WORKER_DNS_RESOLVERS=off").Worker.WatchesDNS() {
+		t.Error("DNS is watched although it is off")
 	}
 	if len(c.Warnings) != 0 {
 		t.Errorf("defaults warn: %q", c.Warnings)
@@ -251,12 +258,12 @@ func TestFileThatIsNotThere(t *testing.T) {
 
 func TestSettingsOfOtherVersionsOnlyWarn(t *testing.T) {
 	t.Parallel()
-	file := write(t, "worker.yaml", "worker_dns_resolvers: system\n")
-	c := mustLoad(t, flagsOf(t, "--config", file), "OTEL_SERVICE_NAME=x", "WORKER_CONSOLE_ADDR=off", "WORKER_CONSOLE_HOSTS=")
+	file := write(t, "worker.yaml", "worker_console_hosts: worker.example\n")
+	c := mustLoad(t, flagsOf(t, "--config", file), "OTEL_SERVICE_NAME=x", "WORKER_CONSOLE_ADDR=off")
 	want := []string{
 		"OTEL_SERVICE_NAME: this version does not use it",
 		"WORKER_CONSOLE_ADDR: this version does not use it",
-		"WORKER_DNS_RESOLVERS: this version does not use it",
+		"WORKER_CONSOLE_HOSTS: this version does not use it",
 	}
 	if !slices.Equal(c.Warnings, want) {
 		t.Errorf("warnings are %q, wanted %q", c.Warnings, want)

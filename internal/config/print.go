@@ -9,7 +9,8 @@ import (
 )
 
 // Print writes the effective settings as a settings file, one a line in the table's order, each with where it comes
-// from. What is hidden, and what was found out at this start, is commented out: read back, the rest means the same.
+// from. What is hidden, what was found out at this start, and what a file named by a setting holds, is commented out: read
+// back, the rest means the same.
 func (c *Config) Print(w io.Writer) error {
 	var b strings.Builder
 	for _, s := range settings() {
@@ -27,6 +28,11 @@ func (c *Config) Print(w io.Writer) error {
 			b.WriteString(": " + strings.ReplaceAll(s.auto, "`", ""))
 		}
 		b.WriteString("\n")
+		if s.name == "WORKER_CLASSIFICATION" {
+			for _, entry := range c.Worker.Classification {
+				fmt.Fprintf(&b, "#   %s\n", entry)
+			}
+		}
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return fmt.Errorf("print settings: %w", err)

@@ -36,13 +36,7 @@ func giveUps() kind[map[string]time.Duration] {
 			known = append(known, t.reason)
 		}
 	}
-	return byReason(known, "something like transient=24h,unknown_outcome=24h", func(s string) (time.Duration, error) {
-		d, err := duration().parse(s)
-		if err == nil && d > giveUpLimit {
-			return 0, complain(s, "within a round", fmt.Sprintf("at most %v", giveUpLimit))
-		}
-		return d, err
-	})
+	return byName("reason", known, "something like transient=24h,unknown_outcome=24h", withinRound)
 }
 
 // backoffs is reason=10s/60s/5m,…
@@ -53,40 +47,54 @@ func backoffs() kind[map[string][]time.Duration] {
 			known = append(known, t.reason)
 		}
 	}
-	return byReason(known, "something like transient=10s/60s/5m", func(s string) ([]time.Duration, error) {
-		var waits []time.Duration
+	return byName("reason", known, "something like transient=10s/60s/5m", inTurn(duration().parse))
+}
+
+// withinRound is a duration that can pass in a round.
+func withinRound(s string) (time.Duration, error) {
+	d, err := duration().parse(s)
+	if err == nil && d > giveUpLimit {
+		return 0, complain(s, "within a round", fmt.Sprintf("at most %v", giveUpLimit))
+	}
+	return d, err
+}
+
+// inTurn is a/b/c.
+func inTurn(one func(string) (time.Duration, error)) func(string) ([]time.Duration, error) {
+	return func(s string) ([]time.Duration, error) {
+		var all []time.Duration
 		for part := range strings.SplitSeq(s, "/") {
-			d, err := duration().parse(strings.TrimSpace(part))
+			d, err := one(strings.TrimSpace(part))
 			if err != nil {
 				return nil, err
 			}
-			waits = append(waits, d)
+			all = append(all, d)
 		}
-		return waits, nil
-	})
+		return all, nil
+	}
 }
 
-// byReason is reason=value,… with each reason at most once.
-func byReason[T any](known []string, example string, value func(string) (T, error)) kind[map[string]T] {
-	reason := choice(known...)
+// byName is name=value,… with each name at most once; what is what the names are of.
+func byName[T any](what string, known []string, example string, value func(string) (T, error)) kind[map[string]T] {
+	name := choice(known...)
 	return kind[map[string]T]{"list", func(s string) (map[string]T, error) {
 		m := map[string]T{}
 		for part := range strings.SplitSeq(s, ",") {
-			name, rest, found := strings.Cut(strings.TrimSpace(part), "=")
+			key, rest, found := strings.Cut(strings.TrimSpace(part), "=")
 			if !found {
-				return nil, complain(part, "reason=value", example)
+				return nil, complain(part, what+"=value", example)
 			}
-			if _, err := reason.parse(name); err != nil {
-				return nil, fmt.Errorf("reason %w", err)
+			if _, err := name.parse(key); err != nil {
+				return nil, fmt.Errorf("%s %w", what, err)
 			}
-			if _, twice := m[name]; twice {
-				return nil, fmt.Errorf("reason %q is there twice; wanted each once", name)
+			if _, twice := m[key]; twice {
+				return nil, fmt.Errorf("%s %q is there twice; wanted each once", what, key)
 			}
 			v, err := value(rest)
 			if err != nil {
-				return nil, fmt.Errorf("reason %q: %w", name, err)
+				return nil, fmt.Errorf("%s %q: %w", what, key, err)
 			}
-			m[name] = v
+			m[key] = v
 		}
 		return m, nil
 	}}

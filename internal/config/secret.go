@@ -60,23 +60,32 @@ func (s Secret) Read() (string, error) {
 }
 
 func readSecret(path string) (string, error) {
-	f, err := os.Open(path)
+	b, err := readAtMost(path, secretLimit)
 	if err != nil {
-		return "", withoutPath(err)
-	}
-	defer func() { _ = f.Close() }() // only read
-	b, err := io.ReadAll(io.LimitReader(f, secretLimit+1))
-	if err != nil {
-		return "", withoutPath(err)
+		return "", err
 	}
 	text := trimLineEnd(string(b))
-	switch {
-	case len(b) > secretLimit:
-		return "", fmt.Errorf("the file is larger than %d bytes", secretLimit)
-	case text == "":
+	if text == "" {
 		return "", errors.New("the file is empty")
 	}
 	return text, nil
+}
+
+// readAtMost returns a file's content, or an error where it is longer than so many bytes. No error has the path.
+func readAtMost(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	defer func() { _ = f.Close() }() // only read
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("the file is larger than %d bytes", limit)
+	}
+	return b, nil
 }
 
 // withoutPath keeps what happened and drops which file it happened to.

@@ -17,8 +17,7 @@ func settings() []setting {
 // for all that begin with it.
 func unusedNames() []string {
 	return []string{
-		"WORKER_CONSOLE_ADDR", "WORKER_CONSOLE_HOSTS", "WORKER_CLASSIFICATION",
-		"WORKER_DNS_RESOLVERS", "WORKER_DNS_SCHEDULE", "OTEL_",
+		"WORKER_CONSOLE_ADDR", "WORKER_CONSOLE_HOSTS", "OTEL_",
 	}
 }
 
@@ -224,6 +223,25 @@ func workerSettings() []setting {
 			name: "WORKER_BACKOFF", group: GroupWorker, auto: "each reason's own",
 			help:  "waits between attempts: `reason=10s/60s/5m,…`, the last repeats",
 			value: bind(backoffs(), func(c *Config) *map[string][]time.Duration { return &c.Worker.Backoff }),
+		},
+		{
+			name: "WORKER_DNS_SCHEDULE", group: GroupWorker, def: defaultDNSSchedule,
+			help: "while ownership records are not visible: `watch`: waits between looks, growing from the first to the " +
+				"last; `call`: when to call all the same, counted from the first no, the last again and again; `visible`: " +
+				"waits after a no once they are. A part left out keeps its default",
+			value: bind(dnsSchedule(), func(c *Config) *DNSSchedule { return &c.Worker.DNSSchedule }),
+		},
+		{
+			name: "WORKER_DNS_RESOLVERS", group: GroupWorker, def: ResolverSystem,
+			help: "for watching ownership records, comma-separated: `system`, `authoritative`, IP addresses with or without " +
+				"a port; or `off`",
+			value: bind(resolvers(), func(c *Config) *[]string { return &c.Worker.DNSResolvers }),
+		},
+		{
+			name: "WORKER_CLASSIFICATION", group: GroupWorker, auto: "the built-in table",
+			help: "file (YAML or JSON), a list of `{status, code, reason}`: what the partner's definite 4xx answers mean, " +
+				"over the built-in table; without `code`: any that has no entry of its own",
+			value: bind(path(), func(c *Config) *string { return &c.Worker.ClassificationFile }),
 		},
 		{
 			name: "WORKER_EVENT_SOURCE", group: GroupWorker,
