@@ -258,7 +258,8 @@ func TestBinaryStreamSettings(t *testing.T) {
 	}
 
 	for stream, consumers := range map[string]map[string]string{
-		"SIGNUP": {"activator": "signup.terms.accepted"}, "ACTIVATION_WORK": {"due": "activation.due.*"},
+		"SIGNUP":          {"activator": "signup.terms.accepted"},
+		"ACTIVATION_WORK": {"due": "activation.due.*", "redo": "activation.redo.*", "requests": "activation.request.*.*.*"},
 	} {
 		for name, filter := range consumers {
 			var info struct{ Config map[string]any }

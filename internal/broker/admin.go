@@ -63,7 +63,7 @@ func (a *admin) createStream(ctx context.Context, config jetstream.StreamConfig)
 		config.Replicas = 1
 		err = a.call(ctx, object, config.Name, create)
 	}
-	return info, refusal(object, err)
+	return info, refusal(streamRefusals, object, err)
 }
 
 func (a *admin) updateStream(ctx context.Context, config jetstream.StreamConfig) (info *jetstream.StreamInfo, err error) {
@@ -75,7 +75,7 @@ func (a *admin) updateStream(ctx context.Context, config jetstream.StreamConfig)
 		}
 		return err
 	})
-	return info, refusal(object, err)
+	return info, refusal(streamRefusals, object, err)
 }
 
 func (a *admin) consumerInfo(ctx context.Context, s consumerSpec) (*jetstream.ConsumerInfo, error) {
@@ -113,5 +113,5 @@ func (a *admin) consumer(ctx context.Context, s consumerSpec, f func(context.Con
 		}
 		return err
 	})
-	return info, err
+	return info, refusal(consumerRefusals, s.object(), err)
 }

@@ -51,8 +51,10 @@ func (m *mender) run(ctx context.Context, now time.Time) error {
 		}
 	}
 	if has[work] != nil {
-		if err := gather(&m.left, m.consumer(ctx, m.layout.due())); err != nil {
-			return err
+		for _, spec := range m.layout.ofWork() {
+			if err := gather(&m.left, m.consumer(ctx, spec)); err != nil {
+				return err
+			}
 		}
 	}
 	if err := gather(&m.left, m.intake(ctx, now)); err != nil {

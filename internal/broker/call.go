@@ -32,6 +32,8 @@ const (
 	codeStreamOffline  jetstream.ErrorCode = 10118
 	codeNoLimits       jetstream.ErrorCode = 10120
 	codeMaxBytesNeeded jetstream.ErrorCode = 10113
+	codeWantsFilter    jetstream.ErrorCode = 10099
+	codeFilterTaken    jetstream.ErrorCode = 10100
 )
 
 // call makes one request, again while the cluster may still become ready. stream is part of the request's subject.
@@ -152,8 +154,8 @@ func code(err error) jetstream.ErrorCode {
 	return 0
 }
 
-// refusals are the reasons why JetStream does not make or change a stream that an operator can do something about.
-var refusals = map[jetstream.ErrorCode]Drift{
+// streamRefusals are the reasons why JetStream does not make or change a stream that an operator can do something about.
+var streamRefusals = map[jetstream.ErrorCode]Drift{
 	codeSubjectsTaken:  {Setting: "subjects", Is: "taken by another stream", Wants: "its own", Do: "find it with `nats stream find --subject`, and take the subjects from it"},
 	codeStorageFull:    {Setting: "storage space", Is: "larger than the server still has", Wants: "smaller", Do: "lower WORKER_STREAM_MAX_BYTES or give the server more storage"},
 	codeNoResources:    {Setting: "storage space", Is: "larger than the account still has", Wants: "smaller", Do: "lower WORKER_STREAM_MAX_BYTES or give the account more storage"},
@@ -163,8 +165,19 @@ var refusals = map[jetstream.ErrorCode]Drift{
 	codeNoPeers:        {Setting: "replicas", Is: "more than there are servers with room", Wants: "fewer", Do: "start the other servers, or set WORKER_REPLICAS"},
 }
 
+// consumerRefusals are those of a consumer.
+var consumerRefusals = map[jetstream.ErrorCode]Drift{
+	codeWantsFilter: filterTaken,
+	codeFilterTaken: filterTaken,
+}
+
+var filterTaken = Drift{
+	Setting: "filter", Is: "taken by another consumer", Wants: "its own",
+	Do: "if that is one of the worker's, run `worker setup` once more; else delete it, `nats consumer ls` shows which",
+}
+
 // refusal turns what an operator can do something about into a [LayoutError].
-func refusal(object string, err error) error {
+func refusal(refusals map[jetstream.ErrorCode]Drift, object string, err error) error {
 	drift, known := refusals[code(err)]
 	if !known {
 		return err

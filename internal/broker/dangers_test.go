@@ -137,11 +137,11 @@ func TestDangerousConsumersAreRefusedAndMended(t *testing.T) {
 	}{
 		"gives up":     {func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 5 }, []string{"max deliver"}, false},
 		"backs off":    {func(c *jetstream.ConsumerConfig) { c.MaxDeliver, c.BackOff = 5, []time.Duration{time.Second} }, []string{"max deliver", "back-off"}, false},
-		"other filter": {func(c *jetstream.ConsumerConfig) { c.FilterSubject = "activation.redo.*" }, []string{"filter"}, false},
+		"other filter": {func(c *jetstream.ConsumerConfig) { c.FilterSubject = "activation.redo.*" }, []string{"filter", "filter"}, false},
 		"two filters": {func(c *jetstream.ConsumerConfig) {
 			c.FilterSubject = ""
 			c.FilterSubjects = []string{"activation.due.*", "activation.redo.*"}
-		}, []string{"filter"}, false},
+		}, []string{"filter", "filter"}, false}, // redo's is taken then
 		"headers only":     {func(c *jetstream.ConsumerConfig) { c.HeadersOnly = true }, []string{"headers only"}, false},
 		"goes away":        {func(c *jetstream.ConsumerConfig) { c.InactiveThreshold = time.Hour }, []string{"inactive threshold"}, false},
 		"state in memory":  {func(c *jetstream.ConsumerConfig) { c.MemoryStorage = true }, []string{"storage in memory"}, true},
@@ -208,6 +208,46 @@ func TestDangerousActivatorIsRefused(t *testing.T) {
 			err := broker.Ensure(t.Context(), js, layout())
 			wantDrifts(t, err, danger.wrong)
 			wantError(t, err, "consumer activator on SIGNUP", "--rewind-intake")
+		})
+	}
+}
+
+// Of a work queue a subject is delivered to one consumer only, so whoever has ours keeps us from working.
+func TestSubjectsOfTheWorkStreamTakenAreExplained(t *testing.T) {
+	t.Parallel()
+	for name, danger := range map[string]struct {
+		durable, filter string
+		taken           []string // the worker's consumers that cannot be made
+		ours            bool     // mended by two runs of `worker setup`
+	}{
+		"an operator's look at requests": {"look", "activation.request.>", []string{"requests"}, false},
+		"one that takes everything":      {"look", "", []string{"due", "redo", "requests"}, false},
+		"one of ours":                    {"requests", "activation.due.*", []string{"due"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			js := serve(t)
+			if _, err := js.CreateStream(t.Context(), workWith(func(*jetstream.StreamConfig) {})); err != nil {
+				t.Fatal(err)
+			}
+			other := jetstream.ConsumerConfig{Durable: danger.durable, FilterSubject: danger.filter, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 1000}
+			if _, err := js.CreateConsumer(t.Context(), "ACTIVATION_WORK", other); err != nil {
+				t.Fatal(err)
+			}
+			_, err := broker.Apply(t.Context(), js, layout())
+			for _, name := range danger.taken {
+				wantError(t, err, "consumer "+name+" on ACTIVATION_WORK filter is taken by another consumer, must be its own")
+			}
+			consumerConfig(t, js, "SIGNUP", "activator") // the rest is ready
+			if !danger.ours {
+				if err := js.DeleteConsumer(t.Context(), "ACTIVATION_WORK", danger.durable); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := broker.Apply(t.Context(), js, layout()); err != nil {
+				t.Error(err)
+			}
+			ensure(t, js, layout())
 		})
 	}
 }

@@ -41,9 +41,11 @@ func (a *admin) ensureOwn(ctx context.Context) error {
 		has[spec.role] = info
 	}
 	if has[work] != nil {
-		err := a.ensureConsumer(ctx, a.layout.due())
-		if err := gather(&wrong, err); err != nil {
-			return err
+		for _, spec := range a.layout.ofWork() {
+			err := a.ensureConsumer(ctx, spec)
+			if err := gather(&wrong, err); err != nil {
+				return err
+			}
 		}
 	}
 	if err := layoutError(wrong); err != nil {

@@ -42,10 +42,14 @@ func TestEnsureCreatesTheContract(t *testing.T) {
 	if i.MaxAge != 30*24*time.Hour || i.Duplicates != 2*time.Minute || !slices.Equal(i.Subjects, []string{"signup.terms.accepted"}) {
 		t.Errorf("intake stream is %+v", i)
 	}
-	for _, c := range []jetstream.ConsumerConfig{
-		consumerConfig(t, js, "SIGNUP", "activator"), consumerConfig(t, js, "ACTIVATION_WORK", "due"),
+	for _, want := range []struct{ stream, name, filter string }{
+		{"SIGNUP", "activator", "signup.terms.accepted"},
+		{"ACTIVATION_WORK", "due", "activation.due.*"},
+		{"ACTIVATION_WORK", "redo", "activation.redo.*"},
+		{"ACTIVATION_WORK", "requests", "activation.request.*.*.*"},
 	} {
-		if c.AckPolicy != jetstream.AckExplicitPolicy || c.AckWait != 30*time.Second || c.MaxDeliver != -1 || len(c.BackOff) != 0 ||
+		c := consumerConfig(t, js, want.stream, want.name)
+		if c.FilterSubject != want.filter || c.AckPolicy != jetstream.AckExplicitPolicy || c.AckWait != 30*time.Second || c.MaxDeliver != -1 || len(c.BackOff) != 0 ||
 			c.MaxAckPending != 1000 || c.DeliverPolicy != jetstream.DeliverAllPolicy {
 			t.Errorf("consumer is %+v", c)
 		}

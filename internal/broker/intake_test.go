@@ -50,7 +50,9 @@ func TestIntakeMissingIsToldAndMadeUpFor(t *testing.T) {
 		t.Fatalf("error %v, want ErrIntakeMissing", err)
 	}
 	wantError(t, err, "SIGNUP", "WORKER_INTAKE_STREAM", "--with-intake")
-	consumerConfig(t, js, "ACTIVATION_WORK", "due") // the rest is ready
+	for _, name := range []string{"due", "redo", "requests"} { // the rest is ready
+		consumerConfig(t, js, "ACTIVATION_WORK", name)
+	}
 
 	signup(t, js)
 	ensure(t, js, layout(foreign))

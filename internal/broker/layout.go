@@ -168,13 +168,21 @@ func (l Layout) consumer(name, filter string) jetstream.ConsumerConfig {
 	}
 }
 
-// due delivers the wake-ups that fired.
-func (l Layout) due() consumerSpec {
-	return consumerSpec{
-		stream: l.Streams.Work,
-		config: l.consumer(events.ConsumerDue, events.SubjectDue),
-		remedy: "JetStream cannot change this: delete the consumer and run `worker setup`; a wake-up is only a hint, none is lost",
+// ofWork are the consumers on the work stream. Of a work queue each takes its own subjects, and no subject has two.
+func (l Layout) ofWork() []consumerSpec {
+	var specs []consumerSpec
+	for _, c := range []struct{ name, filter string }{
+		{events.ConsumerDue, events.SubjectDue},           // wake-ups that fired
+		{events.ConsumerRedo, events.SubjectRedo},         // those of replayed customers, who wait behind all others
+		{events.ConsumerRequests, events.SubjectRequests}, // what operators ask for
+	} {
+		specs = append(specs, consumerSpec{
+			stream: l.Streams.Work,
+			config: l.consumer(c.name, c.filter),
+			remedy: "JetStream cannot change this: delete the consumer and run `worker setup`; what was not handled stays in the stream",
+		})
 	}
+	return specs
 }
 
 // activator delivers the terms-accepted events.

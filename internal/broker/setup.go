@@ -40,8 +40,10 @@ func (p *plan) run(ctx context.Context, now time.Time) error {
 			p.binding(info.Config)
 		}
 	}
-	if err := p.consumer(ctx, p.layout.due()); err != nil {
-		return err
+	for _, spec := range p.layout.ofWork() {
+		if err := p.consumer(ctx, spec); err != nil {
+			return err
+		}
 	}
 	return p.intake(ctx, now)
 }

@@ -30,6 +30,8 @@ func TestPlanAndApplyOnAnEmptyServer(t *testing.T) {
 stream ACTIVATION_REJECTED is missing, must be there
 stream ACTIVATION_WORK is missing, must be there
 consumer due on ACTIVATION_WORK is missing, must be there
+consumer redo on ACTIVATION_WORK is missing, must be there
+consumer requests on ACTIVATION_WORK is missing, must be there
 stream SIGNUP is missing, must be there (the signup pipeline creates it, or ` + "`worker setup --with-intake`" + `)
 consumer activator on SIGNUP is missing, must be there`
 	if got := strings.Join(lines, "\n"); got != want {
@@ -37,7 +39,7 @@ consumer activator on SIGNUP is missing, must be there`
 	}
 
 	changes, err := broker.Apply(t.Context(), js, layout(foreign))
-	if !errors.Is(err, broker.ErrIntakeMissing) || len(changes) != 4 {
+	if !errors.Is(err, broker.ErrIntakeMissing) || len(changes) != 6 {
 		t.Errorf("without an intake: %v %v", changes, err)
 	}
 	changes, err = broker.Apply(t.Context(), js, layout())
@@ -83,6 +85,10 @@ func TestApplyUpdatesAndKeepsDeliveryState(t *testing.T) {
 	want := `stream ACTIVATION max bytes: 67108864 → 134217728
 consumer due on ACTIVATION_WORK ack wait: 30s → 10s
 consumer due on ACTIVATION_WORK max ack pending: 1000 → 4000 or more
+consumer redo on ACTIVATION_WORK ack wait: 30s → 10s
+consumer redo on ACTIVATION_WORK max ack pending: 1000 → 4000 or more
+consumer requests on ACTIVATION_WORK ack wait: 30s → 10s
+consumer requests on ACTIVATION_WORK max ack pending: 1000 → 4000 or more
 consumer activator on SIGNUP filter: signup.terms.accepted → signup.terms.*
 consumer activator on SIGNUP ack wait: 30s → 10s
 consumer activator on SIGNUP max ack pending: 1000 → 4000 or more`
@@ -108,7 +114,7 @@ func TestApplyDoesWhatItCan(t *testing.T) {
 	changes, err := broker.Apply(t.Context(), js, layout())
 	wantDrifts(t, err, "storage")
 	wantError(t, err, "storage is memory, must be file", "WORKER_STREAM")
-	if len(changes) != 6 || changes[0].String() != "stream ACTIVATION max age: 1h0m0s → none" {
+	if len(changes) != 8 || changes[0].String() != "stream ACTIVATION max age: 1h0m0s → none" {
 		t.Errorf("changes %v", changes)
 	}
 }
@@ -118,8 +124,9 @@ func TestApplyWithoutPermissionListsIt(t *testing.T) {
 	s := brokertest.Start(t, limited(`"$JS.API.STREAM.INFO.*", "$JS.API.CONSUMER.INFO.*.*", "$JS.API.STREAM.CREATE.*"`))
 	_, js := brokertest.Connect(t, s.URL(), natsUser("w"))
 	changes, err := broker.Apply(t.Context(), js, layout())
-	wantDrifts(t, err, "permission", "permission")
-	wantError(t, err, "$JS.API.CONSUMER.CREATE.ACTIVATION_WORK.due", "$JS.API.STREAM.MSG.GET.SIGNUP")
+	wantDrifts(t, err, "permission", "permission", "permission", "permission")
+	wantError(t, err, "$JS.API.CONSUMER.CREATE.ACTIVATION_WORK.due", "$JS.API.CONSUMER.CREATE.ACTIVATION_WORK.redo",
+		"$JS.API.CONSUMER.CREATE.ACTIVATION_WORK.requests", "$JS.API.STREAM.MSG.GET.SIGNUP")
 	if len(changes) != 4 {
 		t.Errorf("changes %v, want four streams made", changes)
 	}

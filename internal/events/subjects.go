@@ -31,6 +31,8 @@ const (
 const (
 	ConsumerActivator = "activator" // on the intake stream
 	ConsumerDue       = "due"       // on the work stream
+	ConsumerRedo      = "redo"      // on the work stream
+	ConsumerRequests  = "requests"  // on the work stream
 )
 
 // HeaderWriteToken names the header that tells whose compare-and-set was stored.
