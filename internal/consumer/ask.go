@@ -78,7 +78,7 @@ func (w *Worker) askOnce(ctx context.Context, claim *events.Record, op activatio
 	if permit == nil {
 		beginning, cancel := mayBegin(ctx)
 		var err error
-		permit, err = w.Pacer.Acquire(beginning, string(op))
+		permit, err = w.Pacer.Acquire(beginning, quota.Running, string(op))
 		cancel()
 		if err != nil {
 			return a

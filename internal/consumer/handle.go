@@ -125,7 +125,7 @@ func comeAgain(tries uint64, left time.Duration) time.Duration {
 func (w *Worker) claim(ctx context.Context, d delivery, r *events.Record, step activation.Step) (claim, current *events.Record, permit *quota.Permit, err error) {
 	for {
 		taking, cancel := w.untilStop(ctx)
-		permit, err = w.leave(taking, r, step)
+		permit, err = w.leave(taking, d, r, step)
 		cancel()
 		if err != nil {
 			return nil, nil, nil, err
@@ -164,7 +164,7 @@ func (w *Worker) claim(ctx context.Context, d delivery, r *events.Record, step a
 }
 
 // leave makes sure of a token and waits for the pace of the first request.
-func (w *Worker) leave(ctx context.Context, r *events.Record, step activation.Step) (*quota.Permit, error) {
+func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step activation.Step) (*quota.Permit, error) {
 	if err := w.Partner.EnsureToken(ctx); err != nil {
 		if ctx.Err() == nil {
 			w.gate.close(troubleOf(err))
@@ -175,7 +175,11 @@ func (w *Worker) leave(ctx context.Context, r *events.Record, step activation.St
 	if step == activation.TakeOver || r != nil && r.Unsettled {
 		first = activation.LookUp
 	}
-	permit, err := w.Pacer.Acquire(ctx, string(first))
+	lane := quota.Waiting
+	if d.accepted != nil {
+		lane = quota.Fresh
+	}
+	permit, err := w.Pacer.Acquire(ctx, lane, string(first))
 	if err == nil && w.stopping() {
 		permit.End()
 		return nil, errStopping

@@ -69,7 +69,7 @@ func demand(ctx context.Context, p *quota.Pacer, operation string, goroutines in
 	for range goroutines {
 		all.Go(func() {
 			for {
-				permit, err := p.Acquire(ctx, operation)
+				permit, err := p.Acquire(ctx, quota.Fresh, operation)
 				if err != nil {
 					return
 				}
@@ -108,7 +108,7 @@ func request(t *testing.T, p *quota.Pacer, operation string) {
 
 func acquire(t *testing.T, p *quota.Pacer, operation string) *quota.Permit {
 	t.Helper()
-	permit, err := p.Acquire(t.Context(), operation)
+	permit, err := p.Acquire(t.Context(), quota.Fresh, operation)
 	if err != nil {
 		t.Fatalf("acquire: %v", err)
 	}

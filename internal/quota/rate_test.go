@@ -2,6 +2,7 @@ package quota_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,16 +11,20 @@ import (
 	"activation-worker/internal/quota"
 )
 
-// Whatever comes when, however long it waits to begin, and whatever is given back: no window holds too many.
+// Whatever comes when, in whichever lane, however long it waits to begin, and whatever is given back: no window holds
+// too many, and there are never too many at once.
 func TestNeverMoreThanThePeakInAnyWindow(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rapid.SyncTest(t, func(t *rapid.T) {
 			limit := quota.Rate{N: rapid.IntRange(1, 12).Draw(t, "n"), Per: rapid.SampledFrom([]time.Duration{time.Second, time.Minute}).Draw(t, "per")}
-			p := quota.New(quota.Options{Peak: limit, Concurrency: rapid.IntRange(1, 20).Draw(t, "concurrency")})
+			concurrency := rapid.IntRange(1, 20).Draw(t, "concurrency")
+			p := quota.New(quota.Options{Peak: limit, Concurrency: concurrency})
+			p.Gently(time.Now().Add(time.Duration(rapid.IntRange(0, 5).Draw(t, "gently")) * limit.Per))
 			type step struct {
 				After, BeforeBegin, Takes time.Duration
 				Begins, Again, Patient    bool
+				Lane                      quota.Lane
 			}
 			span := func(most time.Duration) *rapid.Generator[time.Duration] {
 				return rapid.Map(rapid.Int64Range(0, int64(most)), func(n int64) time.Duration { return time.Duration(n) })
@@ -28,9 +33,11 @@ func TestNeverMoreThanThePeakInAnyWindow(t *testing.T) {
 				return step{
 					After: span(limit.Per/4).Draw(t, "after"), BeforeBegin: span(limit.Per/2).Draw(t, "beforeBegin"), Takes: span(limit.Per).Draw(t, "takes"),
 					Begins: rapid.IntRange(0, 4).Draw(t, "begins") > 0, Again: rapid.IntRange(0, 4).Draw(t, "again") == 0, Patient: rapid.IntRange(0, 4).Draw(t, "patient") > 0,
+					Lane: quota.Lane(rapid.IntRange(int(quota.Running), int(quota.Replay)).Draw(t, "lane")),
 				}
 			}), 1, 60).Draw(t, "steps")
 			began := &tally{}
+			var atOnce atomic.Int32
 			done := make(chan struct{})
 			for _, s := range steps {
 				rest(context.Background(), s.After)
@@ -42,11 +49,15 @@ func TestNeverMoreThanThePeakInAnyWindow(t *testing.T) {
 					}
 					ctx, cancel := context.WithTimeout(context.Background(), patience)
 					defer cancel()
-					permit, err := p.Acquire(ctx, activate)
+					permit, err := p.Acquire(ctx, s.Lane, activate)
 					if err != nil {
 						return
 					}
 					defer permit.End()
+					if n := atOnce.Add(1); int(n) > concurrency {
+						t.Errorf("%d at once, allowed are %d", n, concurrency)
+					}
+					defer atOnce.Add(-1)
 					rest(context.Background(), s.BeforeBegin)
 					if s.Begins {
 						permit.Begin()
@@ -66,10 +77,10 @@ func TestNeverMoreThanThePeakInAnyWindow(t *testing.T) {
 				t.Fatalf("%d began within %s, allowed are %d", got, limit.Per, limit.N)
 			}
 			// All has ended: whatever was given back, a whole window's worth is free again.
-			rest(context.Background(), 2*limit.Per)
+			rest(context.Background(), 7*limit.Per)
 			before := time.Now()
 			for range limit.N {
-				permit, err := p.Acquire(context.Background(), activate)
+				permit, err := p.Acquire(context.Background(), quota.Fresh, activate)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -200,7 +211,7 @@ func TestClockSetBack(t *testing.T) {
 		clock = clock.Add(step.by)
 		// The clock stands still, so that whoever has to wait waits for ever.
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		permit, err := p.Acquire(ctx, activate)
+		permit, err := p.Acquire(ctx, quota.Fresh, activate)
 		cancel()
 		if (err == nil) != step.leave {
 			t.Fatalf("at %s: leave is %v, want %v", clock, err, step.leave)
