@@ -120,7 +120,7 @@ func (d *demo) perform(ctx context.Context, dir string, out io.Writer, log *zap.
 		return fmt.Errorf("demo: %w", err)
 	}
 	defer client.Close()
-	worker := newWorker(c, nc, js, layout, ensurer(js, layout), client, log)
+	worker := newWorker(c, nc, js, layout, ensurer(js, layout), client, nil, log)
 
 	// Announcing and watching are other programs' business: they have a connection of their own.
 	outside, outsideJS, err := broker.ConnectOnce(ctx, natsOptions(c, server.URL(), "worker demo", log))

@@ -76,7 +76,7 @@ func (s *demoShow) announceAll(ctx context.Context, arrivals chan<- *guest) erro
 			return nil
 		}
 		for range g.announced {
-			_, err := announce(ctx, s.js, s.layout.IntakeSubject, "signup.terms.accepted", announcement("/domainId", g.id, "", ""))
+			_, err := announce(ctx, s.js, s.layout.IntakeSubject, "signup.terms.accepted", announcement("/domainId", g.id, "", ""), false)
 			if err != nil && ctx.Err() == nil {
 				return fmt.Errorf("announce domain %d: %w", g.id, err)
 			}

@@ -132,7 +132,7 @@ type feeder struct {
 func (f *feeder) announce(ctx context.Context, n int) {
 	f.t.Helper()
 	for last := min(f.next+int64(n), f.end); f.next < last; f.next++ {
-		if _, err := announce(ctx, f.js, events.DefaultIntakeSubject, "signup.terms.accepted", announcement("/domainId", f.next, "", "")); err != nil {
+		if _, err := announce(ctx, f.js, events.DefaultIntakeSubject, "signup.terms.accepted", announcement("/domainId", f.next, "", ""), false); err != nil {
 			f.t.Fatalf("announcing %d: %v", f.next, err)
 		}
 	}

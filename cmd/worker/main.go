@@ -116,7 +116,7 @@ Every customer's state is an event too, so that nothing is lost and nobody is ac
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(runCommand(), demoCommand(), setupCommand(), submitCommand(), statusCommand(), simulateCommand(), versionCommand())
+	root.AddCommand(runCommand(), demoCommand(), setupCommand(), submitCommand(), statusCommand(), replayCommand(), cancelCommand(), forgetCommand(), simulateCommand(), versionCommand())
 	asUsage(root)
 	return root
 }

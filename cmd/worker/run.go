@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -146,8 +147,15 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 		defer client.Close()
 		partner = client
 	}
-	w := newWorker(c, nc, js, layout, ensure, partner, log)
+	looker, err := lookerOf(c)
+	if err != nil {
+		return err
+	}
+	w := newWorker(c, nc, js, layout, ensure, partner, looker, log)
 	p.worker.Store(w)
+	var requests sync.WaitGroup
+	requests.Go(func() { newOperator(c, nc, js, layout, log).Run(ctx) })
+	defer requests.Wait()
 	log.Info("worker started", zap.String("worker", c.Worker.ID), zap.String("version", buildVersion()))
 	err = w.Run(ctx)
 	log.Info("worker stopped")

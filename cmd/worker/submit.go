@@ -28,6 +28,7 @@ const maxSubmitLine = 4096
 
 func submitCommand() *cobra.Command {
 	var file, domain, reference, subject string
+	var backfill bool
 	cmd := &cobra.Command{
 		Use:   "submit [id…]",
 		Short: "Announces that customers have accepted the terms",
@@ -36,7 +37,8 @@ or standard input (-) with one id a line. Nothing is published if any line is ba
 		Example: `  worker submit 51200931
   worker submit 51200931 --domain hinode-foods.example --reference order-7
   worker submit --file ids.txt
-  cut -d, -f1 customers.csv | worker submit -`,
+  cut -d, -f1 customers.csv | worker submit -
+  worker submit --backfill --file customers-of-last-year.txt`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := config.Load(cmd.Flags(), os.Environ())
 			if err != nil {
@@ -72,7 +74,7 @@ or standard input (-) with one id a line. Nothing is published if any line is ba
 				eventType = types[0]
 			}
 			for i, id := range ids {
-				ack, err := announce(ctx, js, subject, eventType, announcement(c.Worker.IntakeDomainID, id, domain, reference))
+				ack, err := announce(ctx, js, subject, eventType, announcement(c.Worker.IntakeDomainID, id, domain, reference), backfill)
 				if errors.Is(err, jetstream.ErrNoStreamResponse) {
 					err = fmt.Errorf("no stream takes %s (%w): the signup pipeline creates it, or worker setup --with-intake", subject, err)
 				}
@@ -93,6 +95,7 @@ or standard input (-) with one id a line. Nothing is published if any line is ba
 	f.StringVar(&file, "file", "", "read ids from a `FILE`, one a line; - is standard input")
 	f.StringVar(&domain, "domain", "", "the customer's domain `NAME`")
 	f.StringVar(&reference, "reference", "", "an opaque `TEXT` of yours, such as an order number, at most 200 bytes")
+	f.BoolVar(&backfill, "backfill", false, "announce them as of old: they wait behind fresh customers, and are looked up before they are activated")
 	f.StringVar(&subject, "subject", "", "`SUBJECT` to publish on (default WORKER_INTAKE_SUBJECT)")
 	config.Flags(f, config.GroupNATS, config.GroupStreams)
 	return cmd
@@ -119,12 +122,15 @@ func announcement(pointer string, id int64, domain, reference string) map[string
 }
 
 // announce publishes one terms-accepted event; the same event sent twice is stored once.
-func announce(ctx context.Context, js jetstream.JetStream, subject, eventType string, data map[string]any) (*jetstream.PubAck, error) {
+func announce(ctx context.Context, js jetstream.JetStream, subject, eventType string, data map[string]any, backfill bool) (*jetstream.PubAck, error) {
 	e := cloudevents.New()
 	e.SetID(uuid.NewString())
 	e.SetSource("/worker/submit")
 	e.SetType(eventType)
 	e.SetTime(time.Now())
+	if backfill {
+		e.SetExtension("backfill", true)
+	}
 	if err := e.SetData(cloudevents.ApplicationJSON, data); err != nil {
 		return nil, err
 	}

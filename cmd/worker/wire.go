@@ -24,6 +24,8 @@ import (
 	"activation-worker/internal/consumer"
 	"activation-worker/internal/events"
 	"activation-worker/internal/ledger"
+	"activation-worker/internal/operator"
+	"activation-worker/internal/ownership"
 	"activation-worker/internal/partnerapi"
 	"activation-worker/internal/quota"
 )
@@ -179,7 +181,24 @@ func policyOf(c *config.Config) activation.Policy {
 	for reason, limit := range c.Worker.GiveUp {
 		giveUp[events.Reason(reason)] = limit
 	}
-	return activation.DefaultPolicy().With(backoff, giveUp)
+	p := activation.DefaultPolicy().With(backoff, giveUp)
+	p.DNS = activation.DNSSchedule(c.Worker.DNSSchedule)
+	for _, known := range c.Worker.Classification {
+		p.Table = append(p.Table, activation.Known{Status: known.Status, Code: known.Code, Reason: events.Reason(known.Reason)})
+	}
+	return p
+}
+
+// lookerOf looks at ownership records; nil where they are not to be watched.
+func lookerOf(c *config.Config) (consumer.Looker, error) {
+	if !c.Worker.WatchesDNS() {
+		return nil, nil
+	}
+	looker, err := ownership.New(ownership.Options{Resolvers: c.Worker.DNSResolvers})
+	if err != nil {
+		return nil, usageError{fmt.Errorf("WORKER_DNS_RESOLVERS: %w", err)}
+	}
+	return looker, nil
 }
 
 // decoderOf reads intake messages as configured.
@@ -199,13 +218,13 @@ func intakeTypes(c *config.Config) []string {
 	return types
 }
 
-// newWorker wires a worker on a connection whose streams are there. partner may be nil: no credentials.
-func newWorker(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout broker.Layout, ensure func(context.Context) error, partner consumer.Partner, log *zap.Logger) *consumer.Worker {
+// newWorker wires a worker on a connection whose streams are there. partner may be nil: no credentials; looker too: no watch.
+func newWorker(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout broker.Layout, ensure func(context.Context) error, partner consumer.Partner, looker consumer.Looker, log *zap.Logger) *consumer.Worker {
 	l := ledger.New(ledger.Options{
 		Conn: nc, JetStream: js, Streams: layout.Streams, Source: c.Worker.EventSource, Log: log, Lease: c.Worker.Lease,
 	})
 	return consumer.New(consumer.Options{
-		JetStream: js, Ledger: l, Partner: partner,
+		JetStream: js, Ledger: l, Partner: partner, Looker: looker,
 		Pacer: quota.New(quota.Options{
 			Peak: quota.Rate(c.Partner.Rate), Sustained: quota.Rate(c.Partner.SustainedRate), Concurrency: c.Partner.Concurrency,
 		}),
@@ -215,6 +234,16 @@ func newWorker(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout b
 		SweepInterval:   c.Worker.SweepInterval,
 		Ensure:          ensure,
 		KeepPartnerText: c.Worker.RecordPartnerText != "off", PartnerTextInLog: c.Worker.RecordPartnerText == "all",
+	})
+}
+
+// newOperator carries out what operators ask for.
+func newOperator(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout broker.Layout, log *zap.Logger) *operator.Operator {
+	return operator.New(operator.Options{
+		Conn: nc, JetStream: js, Streams: layout.Streams, Intake: layout.IntakeStream, Decoder: decoderOf(c), Worker: c.Worker.ID, Log: log,
+		Ledger: ledger.New(ledger.Options{
+			Conn: nc, JetStream: js, Streams: layout.Streams, Source: c.Worker.EventSource, Log: log, Lease: c.Worker.Lease,
+		}),
 	})
 }
 

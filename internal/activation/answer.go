@@ -15,7 +15,9 @@ const (
 	Nothing  Operation = ""
 	Activate Operation = "activate"
 	LookUp   Operation = "customer"
-	List     Operation = "list" // may we read customers at all?
+	List     Operation = "list"           // may we read customers at all?
+	DNSData  Operation = "upgrade_domain" // which ownership records does the partner want to see?
+	LookDNS  Operation = "dns"            // can they be seen? Asks DNS, not the partner
 )
 
 // Kind is how an operation ended.
@@ -33,6 +35,9 @@ const (
 	Refusal       // HTTP 4xx
 	Unclear       // time-out, reset, 5xx, a 2xx that shows something else: it may have been applied
 	NoToken       // no usable access token
+	Shown         // 2xx of the ownership records wanted
+	Looked        // DNS answered
+	Blind         // DNS gave no answer, or is not to be asked
 )
 
 // Answer is what one operation within an attempt brought, requests repeated for a blip included.
@@ -49,7 +54,14 @@ type Answer struct {
 	StartedAt   time.Time     // of the last request
 	At          time.Time     // when the answer was there
 
-	Domain  string          // Active, Inactive
+	Domain  string          // Active, Inactive, Shown
+	Pending bool            // Inactive: the partner's status says that the terms are still to be accepted
+	NoProof bool            // Inactive: a customer whose domain needs no proof
+	Proven  bool            // Shown: the partner counts the ownership as proven
+	Wanted  []events.DNSRecord // Shown
+	Seen    []events.DNSRecord // Looked
+	Visible bool               // Looked: one of those wanted is there as wanted
+	Silent  []string           // Looked: resolvers that gave no answer
 	Object  json.RawMessage // Active: as received; nil if not kept
 	Omitted int             // bytes of an object that was not kept
 	Altered bool
@@ -69,6 +81,7 @@ type meaning struct {
 	reason    events.Reason
 	unclear   bool      // the operation may have been applied
 	ask       Operation // look further before deciding
+	known     bool      // the operator's own word
 	otherwise string    // our own sentence
 }
 
@@ -105,6 +118,43 @@ var rules = []rule{
 func Classify(a Answer) (reason events.Reason, unclear bool) {
 	m := classify(a)
 	return m.reason, m.unclear
+}
+
+// Known is one line of an operator's own table: what a definite no to activate stands for.
+type Known struct {
+	Status int
+	Code   string // "": any that has no line of its own
+	Reason events.Reason
+}
+
+// known looks an answer up in the operator's table.
+func (p Policy) known(a Answer) (meaning, bool) {
+	if a.Operation != Activate || a.Kind != Refusal {
+		return meaning{}, false
+	}
+	best := -1
+	for i, k := range p.Table {
+		if k.Status == a.Status && (k.Code == a.Code || k.Code == "" && best < 0) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return meaning{}, false
+	}
+	m := meaning{reason: p.Table[best].Reason, known: true, otherwise: "WORKER_CLASSIFICATION says what this answer means"}
+	switch m.reason {
+	case events.DNSUnverified, events.TermsPending, events.CustomerNotFound, events.Refused:
+		m.ask = LookUp // whatever the no means, the customer may be active already
+	}
+	return m, true
+}
+
+// meaningOf is what an answer stands for: by the operator's table, else by ours.
+func (p Policy) meaningOf(a Answer) meaning {
+	if m, ok := p.known(a); ok {
+		return m
+	}
+	return classify(a)
 }
 
 func classify(a Answer) meaning {

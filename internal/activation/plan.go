@@ -1,6 +1,8 @@
 package activation
 
 import (
+	"time"
+
 	"activation-worker/internal/events"
 )
 
@@ -9,7 +11,7 @@ import (
 // nothing is activated while an earlier outcome is unknown.
 func Plan(claim *events.Record, answers []Answer, p Policy) (Operation, Verdict) {
 	if len(answers) == 0 {
-		if claim.Unsettled {
+		if claim.Unsettled || claim.LookFirst {
 			return LookUp, Verdict{}
 		}
 		return Activate, Verdict{}
@@ -18,22 +20,27 @@ func Plan(claim *events.Record, answers []Answer, p Policy) (Operation, Verdict)
 	if last.Kind == Active {
 		return Nothing, Verdict{State: events.Activated, Via: viaOf(last.Operation), Cause: last}
 	}
+	asked, called := lastOf(answers, Activate)
 	switch last.Operation {
 	case Activate:
-		return afterActivate(last)
+		return afterActivate(last, p)
 	case LookUp:
-		if asked, ok := lastActivate(answers); ok {
-			return afterDiagnosis(asked, last)
+		if called {
+			return afterDiagnosis(asked, last, p)
 		}
 		return afterSettling(claim, last, p)
+	case DNSData:
+		return afterDNSData(claim, answers, last, p)
+	case LookDNS:
+		return afterLook(claim, answers, last, p)
 	default:
 		return afterList(answers, last)
 	}
 }
 
 // afterActivate follows our own call: what could mean several things is looked up once.
-func afterActivate(a Answer) (Operation, Verdict) {
-	m := classify(a)
+func afterActivate(a Answer, p Policy) (Operation, Verdict) {
+	m := p.meaningOf(a)
 	if m.ask != Nothing {
 		return m.ask, Verdict{}
 	}
@@ -41,19 +48,27 @@ func afterActivate(a Answer) (Operation, Verdict) {
 }
 
 // afterDiagnosis follows the look-up that came after an activate which was not a yes.
-func afterDiagnosis(asked, found Answer) (Operation, Verdict) {
-	was := classify(asked)
+func afterDiagnosis(asked, found Answer, p Policy) (Operation, Verdict) {
+	was := p.meaningOf(asked)
 	if was.unclear {
 		return Nothing, deferred(was, asked) // active would have told; anything else leaves it open
 	}
 	if found.Kind == Inactive {
-		return Nothing, definite(was, asked)
+		switch {
+		case was.known && was.reason != events.DNSUnverified:
+			return Nothing, definite(was, asked)
+		case found.NoProof && !was.known:
+			return Nothing, unexplained(was, asked, found)
+		}
+		return DNSData, Verdict{}
 	}
 	is := classify(found)
 	switch {
-	case is.reason == events.CustomerNotFound:
+	case was.known && (is.reason == events.Refused || is.reason == events.CustomerNotFound):
+		return Nothing, definite(was, asked)
+	case is.reason == events.CustomerNotFound && asked.Status != 403:
 		return Nothing, deferred(is, asked)
-	case found.Kind == Refusal && found.Status == 403:
+	case is.reason == events.Refused || is.reason == events.CustomerNotFound:
 		return List, Verdict{}
 	case is.reason == events.PartnerUnavailable:
 		return Nothing, deferred(is, found)
@@ -62,10 +77,67 @@ func afterDiagnosis(asked, found Answer) (Operation, Verdict) {
 	return Nothing, Verdict{State: events.Deferred, Reason: events.Transient, Cause: worst(asked, found), Text: was.otherwise + ", and whether it is active already could not be asked"}
 }
 
-// afterSettling follows the look-up that an unsettled outcome asks for before anything else.
+// afterDNSData follows the question which records prove the ownership. On an active, a
+// group or a by-works domain nobody knows what it answers (partner sheet §6): where it
+// wants nothing, or says no, the look-up is gone by.
+func afterDNSData(claim *events.Record, answers []Answer, got Answer, p Policy) (Operation, Verdict) {
+	asked, _ := lastOf(answers, Activate)
+	m := classify(got)
+	switch {
+	case got.Kind == Shown && len(got.Wanted) > 0 && !got.Proven:
+		return LookDNS, Verdict{}
+	case got.Kind == Shown, got.Kind == Refusal && got.Status != 401 && got.Status != 429:
+		return Nothing, seeing(claim, answers, got, p)
+	case m.reason == events.PartnerUnavailable:
+		return Nothing, deferred(m, got)
+	}
+	return Nothing, Verdict{State: events.Deferred, Reason: events.Transient, Cause: worst(asked, got), Text: p.meaningOf(asked).otherwise + ", and which ownership records it wants could not be asked"}
+}
+
+// afterLook follows our own look at DNS.
+func afterLook(claim *events.Record, answers []Answer, look Answer, p Policy) (Operation, Verdict) {
+	if look.Kind == Looked && look.Visible {
+		return Nothing, seeing(claim, answers, look, p)
+	}
+	asked, _ := lastOf(answers, Activate)
+	text := "the partner says no, and the ownership records are not visible in DNS"
+	if look.Kind != Looked {
+		text = "the partner says no, and whether the ownership records are visible could not be found out"
+	}
+	return Nothing, Verdict{State: events.Deferred, Reason: events.DNSUnverified, Cause: asked, Text: text}
+}
+
+// visibleFor is how long after they became visible the ownership records may still be what keeps the partner from seeing them.
+const visibleFor = 24 * time.Hour
+
+// seeing is the verdict on a no although no ownership record is missing.
+func seeing(claim *events.Record, answers []Answer, last Answer, p Policy) Verdict {
+	asked, _ := lastOf(answers, Activate)
+	found, _ := lastOf(answers, LookUp)
+	was := p.meaningOf(asked)
+	switch v := claim.Visibility; {
+	case was.known:
+		return definite(was, asked)
+	case found.Pending:
+	case v != nil && !v.Missed.IsZero() && (v.Since.IsZero() || last.At.Sub(v.Since) < visibleFor):
+		return Verdict{State: events.Deferred, Reason: events.DNSUnverified, Cause: asked, Text: "the ownership records are visible, but the partner does not seem to see them yet"}
+	}
+	return unexplained(was, asked, found)
+}
+
+// unexplained is the verdict on a no that no ownership record explains.
+func unexplained(was meaning, asked, found Answer) Verdict {
+	if found.Pending {
+		return Verdict{State: events.Deferred, Reason: events.TermsPending, Cause: asked, Text: "the partner says no, and shows that the terms are still to be accepted"}
+	}
+	return definite(was, asked)
+}
+
+// afterSettling follows the look-up that is due before anything else: after an unsettled
+// outcome, or for a customer that may have been activated long ago.
 func afterSettling(claim *events.Record, found Answer, p Policy) (Operation, Verdict) {
 	if found.Kind == Inactive {
-		if s := p.settle(claim.Settling, found); s.Noes >= settlingLookUps {
+		if s := p.settle(claim.Settling, found); !claim.Unsettled || s.Noes >= settlingLookUps {
 			return Activate, Verdict{}
 		}
 		return Nothing, Verdict{
@@ -78,6 +150,9 @@ func afterSettling(claim *events.Record, found Answer, p Policy) (Operation, Ver
 	}
 	m := classify(found)
 	if m.reason == events.Refused {
+		if !claim.Unsettled {
+			return Activate, Verdict{} // nothing of ours can have been applied, and its answer says more
+		}
 		m = meaning{reason: events.UnknownOutcome, otherwise: "the look-up was refused, so an earlier outcome stays unknown"}
 	}
 	return Nothing, deferred(m, found)
@@ -85,12 +160,15 @@ func afterSettling(claim *events.Record, found Answer, p Policy) (Operation, Ver
 
 // afterList follows a 403 to a look-up: is it this customer, or our right to read any?
 func afterList(answers []Answer, listed Answer) (Operation, Verdict) {
-	denied, ok := lastActivate(answers)
-	if !ok {
+	denied, called := lastOf(answers, Activate)
+	if !called {
 		denied = answers[0]
 	}
 	m := classify(listed)
+	found, _ := lastOf(answers, LookUp)
 	switch {
+	case listed.Kind == Listed && called && classify(found).reason == events.Refused && found.Status != 403:
+		return Nothing, definite(classify(denied), denied) // customers can be read, and this one's is refused as well
 	case listed.Kind == Listed:
 		return Nothing, Verdict{State: events.Deferred, Reason: events.CustomerNotFound, Cause: denied, Text: "the partner denies access to this customer but to no other: unknown there, or not ours"}
 	case m.reason == events.Transient || m.unclear:
@@ -120,9 +198,10 @@ func worst(earlier, later Answer) Answer {
 	return earlier
 }
 
-func lastActivate(answers []Answer) (Answer, bool) {
+// lastOf is the newest answer to an operation, if it was asked.
+func lastOf(answers []Answer, op Operation) (Answer, bool) {
 	for i := len(answers) - 1; i >= 0; i-- {
-		if answers[i].Operation == Activate {
+		if answers[i].Operation == op {
 			return answers[i], true
 		}
 	}

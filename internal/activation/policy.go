@@ -15,6 +15,17 @@ type Policy struct {
 	// GiveUp is how long after it was first seen in a round a reason is waited for.
 	// A reason that is not in it is never given up.
 	GiveUp map[events.Reason]time.Duration
+	// DNS is when ownership records are looked for, and when the partner is called about them.
+	DNS DNSSchedule
+	// Table is the operator's own reading of the partner's refusals, before ours.
+	Table []Known
+}
+
+// DNSSchedule is how a customer is waited for whose ownership records are not visible.
+type DNSSchedule struct {
+	WatchFirst, WatchLast time.Duration   // between two looks of our own: at first, and at most
+	Call                  []time.Duration // forced calls, so long after the first no; the last one again and again
+	Visible               []time.Duration // waits after a no since the records became visible
 }
 
 const (
@@ -33,7 +44,6 @@ func DefaultPolicy() Policy {
 		Backoff: map[events.Reason][]time.Duration{
 			events.Transient:          {10 * time.Second, 30 * time.Second, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute},
 			events.UnknownOutcome:     {10 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour},
-			events.DNSUnverified:      {time.Hour, 5 * time.Hour, 18 * time.Hour, day},
 			events.TermsPending:       {5 * time.Minute, 30 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour},
 			events.PartnerUnavailable: {time.Minute, 2 * time.Minute, 5 * time.Minute},
 			// 5, 20 and 60 minutes after the first call.
@@ -50,7 +60,8 @@ func DefaultPolicy() Policy {
 
 // With returns the policy with an operator's own values in place of the defaults.
 func (p Policy) With(backoff map[events.Reason][]time.Duration, giveUp map[events.Reason]time.Duration) Policy {
-	q := Policy{Backoff: maps.Clone(p.Backoff), GiveUp: maps.Clone(p.GiveUp)}
+	q := p
+	q.Backoff, q.GiveUp = maps.Clone(p.Backoff), maps.Clone(p.GiveUp)
 	maps.Copy(q.Backoff, backoff)
 	maps.Copy(q.GiveUp, giveUp)
 	return q

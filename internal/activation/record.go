@@ -21,21 +21,18 @@ func Start(step Step, r *events.Record, accepted *events.Accepted, domainID int6
 	next.State = events.Started
 	next.Worker, next.LeaseExpiresAt = who.Worker, who.LeaseExpiresAt
 	next.Trigger = triggerOf(r, accepted)
-
-	if r != nil && r.State == events.Deferred && waived(r.Reason) {
-		next.waive(now.Sub(r.Time))
-	}
+	next.giveBack(r, now)
 	if step == TakeOver {
 		next.Trigger = events.Trigger{Kind: events.TriggerRecovery, ID: r.ID}
 		next.Calls++ // presumed sent
 		next.LastCallAt = r.Time
 		next.Unsettled, next.Settling = true, &events.Settling{Since: now}
 	}
-	if step == NewRound {
-		next.Round++
-		next.Attempt = 0
-		next.FirstAttemptAt, next.NotBefore, next.GiveUpAt = time.Time{}, time.Time{}, time.Time{}
-		next.Seen, next.Waived = nil, 0
+	if step == NewRound || step == Anew {
+		next.renew()
+	}
+	if step == Anew {
+		next.LookFirst = true
 	}
 	next.Attempt++
 	if next.FirstAttemptAt.IsZero() {
@@ -45,13 +42,58 @@ func Start(step Step, r *events.Record, accepted *events.Accepted, domainID int6
 	return &next.Record
 }
 
+// Queued is the deferred record of an announcement of old, or of an operator's replay,
+// which nobody has attempted yet. r is the record read, nil for none; accepted is nil for a
+// replay of a customer on record.
+func Queued(r *events.Record, accepted *events.Accepted, domainID int64, reason events.Reason, trigger events.Trigger, at, now time.Time) *events.Record {
+	next := carry(r, domainID)
+	if r != nil {
+		next.renew()
+	}
+	next.State, next.Reason, next.Queued = events.Deferred, reason, true
+	next.Cause = &events.Cause{Description: queuedBecause[reason]}
+	next.Trigger, next.NextAttemptAt = trigger, at
+	next.LookFirst = next.LookFirst || reason == events.Backlog || r == nil || r.State == events.Forgotten
+	next.adopt(r, accepted)
+	return &next.Record
+}
+
+var queuedBecause = map[events.Reason]string{
+	events.Backlog: "the announcement is an old one and waits behind fresh customers",
+	events.Replay:  "an operator has queued the customer again",
+}
+
+// Hastened is the record of a deferred customer whom an operator's replay names: the same, due now.
+func Hastened(r *events.Record, trigger events.Trigger, now time.Time) *events.Record {
+	next := carry(r, r.DomainID)
+	next.giveBack(r, now)
+	next.State, next.Reason, next.Cause, next.DNS, next.Queued = events.Deferred, r.Reason, r.Cause, r.DNS, true
+	next.Trigger, next.NextAttemptAt = trigger, now
+	return &next.Record
+}
+
+// Cancelled is the record of a deferred customer whom an operator gives up.
+func Cancelled(r *events.Record, trigger events.Trigger, why string, now time.Time) *events.Record {
+	next := carry(r, r.DomainID)
+	next.giveBack(r, now)
+	next.State, next.Reason, next.Trigger = events.Failed, events.Cancelled, trigger
+	next.Cause = &events.Cause{Description: why, UnknownOutcome: next.Unsettled}
+	return &next.Record
+}
+
+// Forgotten is what is left of a customer who is to be erased.
+func Forgotten(r *events.Record, by, why string) *events.Record {
+	return &events.Record{
+		State: events.Forgotten, DomainID: r.DomainID, Round: r.Round, Event: r.Event.Hashed(),
+		By: by, Why: why, WasState: r.State,
+	}
+}
+
 // PutOffUntil is the deferred record for an event that came too early: same reason, this event.
 func PutOffUntil(r *events.Record, accepted *events.Accepted, at, now time.Time) *events.Record {
 	next := carry(r, r.DomainID)
-	if waived(r.Reason) {
-		next.waive(now.Sub(r.Time))
-	}
-	next.State, next.Reason, next.Cause = events.Deferred, r.Reason, r.Cause
+	next.giveBack(r, now)
+	next.State, next.Reason, next.Cause, next.DNS = events.Deferred, r.Reason, r.Cause, r.DNS
 	next.Trigger = triggerOf(r, accepted)
 	next.NextAttemptAt = at
 	next.adopt(r, accepted)
@@ -65,7 +107,7 @@ func Conclude(claim *events.Record, answers []Answer, v Verdict, p Policy, now t
 	next.account(answers, p)
 	if v.State == events.Activated {
 		next.State, next.Via, next.ActivatedAt = events.Activated, v.Via, now
-		next.Unsettled, next.Settling, next.NotBefore = false, nil, time.Time{}
+		next.Unsettled, next.Settling, next.LookFirst, next.NotBefore, next.Visibility = false, nil, false, time.Time{}, nil
 		next.Customer, next.CustomerOmitted, next.CustomerAltered = v.Cause.Object, v.Cause.Omitted, v.Cause.Altered
 		if next.Customer == nil {
 			next.Customer = json.RawMessage("null")
@@ -77,6 +119,7 @@ func Conclude(claim *events.Record, answers []Answer, v Verdict, p Policy, now t
 	}
 
 	next.Reason, next.Cause = v.Reason, causeOf(v, next.Unsettled)
+	next.sight(answers)
 	tries := max(1, next.Seen[v.Reason].Tries)
 	if asked(answers) {
 		tries = next.see(v.Reason, now)
@@ -109,8 +152,12 @@ func carry(r *events.Record, domainID int64) *draft {
 		Round: r.Round, Attempt: r.Attempt, Event: r.Event, Trigger: r.Trigger,
 		AcceptedAt: r.AcceptedAt, FirstAttemptAt: r.FirstAttemptAt, LastCallAt: r.LastCallAt, NotBefore: r.NotBefore,
 		Seen: maps.Clone(r.Seen), Waived: r.Waived, Calls: r.Calls, GiveUpAt: r.GiveUpAt,
-		Unsettled: r.Unsettled,
+		Unsettled: r.Unsettled, LookFirst: r.LookFirst,
 	}}
+	if r.Visibility != nil {
+		v := *r.Visibility
+		d.Visibility = &v
+	}
 	if r.Settling != nil {
 		s := *r.Settling
 		d.Settling = &s
@@ -133,19 +180,35 @@ func (d *draft) adopt(r *events.Record, accepted *events.Accepted) {
 	}
 }
 
+// renew begins a new round.
+func (d *draft) renew() {
+	d.Round++
+	d.Attempt = 0
+	d.FirstAttemptAt, d.NotBefore, d.GiveUpAt = time.Time{}, time.Time{}, time.Time{}
+	d.Seen, d.Waived, d.Visibility = nil, 0, nil
+}
+
+// triggerOf is the event delivered, else what a wake-up stands for: the replay that queued the customer, or the time alone.
 func triggerOf(r *events.Record, accepted *events.Accepted) events.Trigger {
 	if accepted != nil {
 		return events.Trigger{Kind: events.TriggerAccepted, ID: accepted.Event.ID}
 	}
+	if r.Awaits(events.TriggerReplay) {
+		return r.Trigger
+	}
 	return events.Trigger{Kind: events.TriggerDue, ID: r.ID}
 }
 
-// waive gives back time that was not the customer's to lose.
-func (d *draft) waive(waited time.Duration) {
+// giveBack gives back the time that a deferred customer has waited for what was not its fault. Before the
+// first attempt of a round there is nothing to lose.
+func (d *draft) giveBack(r *events.Record, now time.Time) {
+	if r == nil || r.State != events.Deferred || !waived(r.Reason) || d.FirstAttemptAt.IsZero() {
+		return
+	}
+	waited := now.Sub(r.Time).Round(time.Second)
 	if waited <= 0 {
 		return
 	}
-	waited = waited.Round(time.Second)
 	d.Waived += int64(waited / time.Second)
 	if !d.GiveUpAt.IsZero() {
 		d.GiveUpAt = d.GiveUpAt.Add(waited)
@@ -159,14 +222,18 @@ func (d *draft) account(answers []Answer, p Policy) {
 		case Activate:
 			d.Calls += a.Sent
 			if a.Sent > 0 {
-				d.LastCallAt = a.StartedAt
+				d.LastCallAt, d.LookFirst = a.StartedAt, false
 			}
 			_, unclear := Classify(a)
 			if a.Kind != Active && unclear {
 				d.Unsettled, d.Settling = true, &events.Settling{Since: a.At}
 			}
 		case LookUp:
-			if a.Kind != Inactive || !d.Unsettled {
+			if a.Kind != Inactive {
+				continue
+			}
+			d.LookFirst = false
+			if !d.Unsettled {
 				continue
 			}
 			s := p.settle(d.Settling, a)
@@ -242,6 +309,9 @@ func (d *draft) givenUp(reason events.Reason, tries int, answers []Answer, p Pol
 // due is when the next attempt is.
 func (d *draft) due(v Verdict, tries int, p Policy, now time.Time, jitter float64) time.Time {
 	wait := p.wait(v.Reason, tries-1)
+	if v.Reason == events.DNSUnverified {
+		wait = d.nextCall(p.DNS, now)
+	}
 	if v.Cause.Status == 429 && v.Cause.RetryAfter < 0 {
 		wait = max(wait, waitUnhinted)
 	}

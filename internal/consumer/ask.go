@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -101,12 +102,16 @@ func (w *Worker) askOnce(ctx context.Context, claim *events.Record, op activatio
 		},
 	}
 	var customer partnerapi.Customer
+	var values partnerapi.DNSValues
 	var err error
 	switch op {
 	case activation.Activate:
 		customer, err = w.Partner.Activate(ctx, claim.DomainID, call)
 	case activation.LookUp:
 		customer, err = w.Partner.Customer(ctx, claim.DomainID, call)
+	case activation.DNSData:
+		values, err = w.Partner.UpgradeDomain(ctx, claim.DomainID, call)
+		a.Sent = 1
 	default:
 		err = w.Partner.CanList(ctx, call)
 		a.Sent = 1
@@ -121,6 +126,11 @@ func (w *Worker) askOnce(ctx context.Context, claim *events.Record, op activatio
 	case op == activation.List:
 		a.Kind = activation.Listed
 		return a
+	case op == activation.DNSData:
+		a.Kind, a.Proven = activation.Shown, values.IsActiveDomain
+		a.Domain = cmp.Or(values.Domain, claim.Domain)
+		a.Wanted = wantedOf(values, a.Domain)
+		return a
 	case customer.Active:
 		a.Kind = activation.Active
 	default:
@@ -128,6 +138,8 @@ func (w *Worker) askOnce(ctx context.Context, claim *events.Record, op activatio
 	}
 	a.Sent, a.RequestID, a.Domain = customer.Sent, customer.RequestID, customer.Domain
 	a.Object, a.Omitted, a.Altered = customer.Object, customer.Omitted, customer.Altered
+	a.Pending = customer.PartnershipStatus == "TERMS_AGREEMENT_READY"
+	a.NoProof = customer.DomainType == "GROUP" || underPartnersOwn(customer.Domain)
 	return a
 }
 

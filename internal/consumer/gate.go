@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -20,6 +21,9 @@ type Trouble struct {
 	Detail   string
 	WhatToDo string
 	Blip     bool // may be over in a moment: announced only if it is not
+
+	probe    activation.Operation // what failed, and is repeated to see whether it is over; "": a token is enough
+	domainID int64                // of the customer it failed for
 }
 
 // Reasons why the intake is paused.
@@ -27,6 +31,8 @@ const (
 	NoCredentials      = "no_credentials"
 	CredentialsRefused = "credentials_refused"
 	PartnerTrouble     = "partner_unavailable"
+	PartnerSilent      = "partner_down"
+	EverybodyRefused   = "everybody_refused"
 )
 
 var noCredentials = Trouble{
@@ -51,27 +57,69 @@ func troubleOf(err error) Trouble {
 	return t
 }
 
-// gate lets deliveries be taken, or not. While it is shut it looks again and again
-// whether a token can be had, ever more slowly, and opens when it can.
+// troubleIn is the trouble that a verdict speaks of.
+func troubleIn(v activation.Verdict, c activation.Common, domainID int64, hint *Trouble) Trouble {
+	t := Trouble{
+		Reason: PartnerTrouble, Detail: v.Text,
+		WhatToDo: "check LINEWORKS_API_URL, LINEWORKS_SCOPE and the partner right of the app; the worker tries again by itself",
+	}
+	switch {
+	case c == activation.Silence:
+		t.Reason = PartnerSilent
+		t.WhatToDo = "nothing, if it passes: the worker tries again by itself; else check the network, LINEWORKS_API_URL and what the partner says of its service"
+	case c == activation.SameNo:
+		t.Reason = EverybodyRefused
+		t.Detail = fmt.Sprintf("%s (%s: HTTP %d %s)", v.Text, v.Cause.Operation, v.Cause.Status, v.Cause.Code)
+		t.WhatToDo = "check that LINEWORKS_SERVICE_ACCOUNT belongs to the partner of these customers, and the rights of the app; " +
+			"the next customer who is found ends the pause; if the answer is about customers after all, say so with WORKER_CLASSIFICATION"
+	case hint != nil && (v.Cause.Kind == activation.NoToken || v.Cause.Status == 401):
+		t = *hint
+	}
+	t.probe, t.domainID = v.Cause.Operation, domainID
+	if v.Cause.Kind == activation.NoToken {
+		t.probe = activation.Nothing
+	}
+	return t
+}
+
+// gate is the breaker: it lets deliveries be taken, or not. While it is shut, one probe at a
+// time repeats what has failed, ever more slowly, and the first that succeeds opens it. What
+// asks without changing anything is repeated as it was; an activate is repeated with the next
+// customer who is due, who takes no harm: nobody's attempts are spent on an outage.
 type gate struct {
 	w *Worker
 
 	mu      sync.Mutex
+	streak  activation.Streak
 	shut    *Trouble // nil: open
 	since   time.Time
 	told    bool          // that it is shut for this reason
 	paused  bool          // a pause was announced since it was open
+	passed  bool          // a probe has succeeded
+	ticket  ticket        // of the next probe that is an attempt
+	pulling bool          // an announcement is being taken to be the probe
 	hint    *Trouble      // the last reason to doubt the credentials
 	changed chan struct{} // closed at every change
 	retry   backoff.BackOff
 	logged  string // the reason last logged; of run alone
 }
 
+// ticket lets one attempt through a gate that is shut.
+type ticket int
+
+const (
+	noTicket ticket = iota
+	ticketOffered
+	ticketTaken
+)
+
 const (
 	gateFirst = 2 * time.Second
 	gateMost  = time.Minute
 	// gateBlip is how long trouble that may pass by itself is kept quiet.
 	gateBlip = 5 * time.Second
+	// gently is how long after a pause requests are kept apart.
+	gently = time.Minute
 )
 
 func newGate(w *Worker) *gate {
@@ -88,10 +136,14 @@ func gateBackoff() backoff.BackOff {
 func (g *gate) close(t Trouble) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.closeLocked(t)
+}
+
+func (g *gate) closeLocked(t Trouble) {
 	if g.shut == nil || g.shut.Reason != t.Reason {
 		g.since, g.told = g.w.now(), false
 	}
-	g.shut = &t
+	g.shut, g.ticket, g.passed = &t, noTicket, false
 	g.change()
 }
 
@@ -102,30 +154,63 @@ func (g *gate) suspect(t Trouble) {
 	g.hint = &t
 }
 
-// note closes the gate after a verdict that is not about the customer, and takes heart from any other.
-func (g *gate) note(v activation.Verdict) {
-	if v.Reason != events.PartnerUnavailable {
-		if v.State == events.Activated {
-			g.mu.Lock()
-			g.retry.Reset()
-			g.mu.Unlock()
-		}
-		return
-	}
-	t := Trouble{Reason: PartnerTrouble, Detail: v.Text, WhatToDo: "check LINEWORKS_API_URL, LINEWORKS_SCOPE and the partner right of the app; the worker tries again by itself"}
-	g.mu.Lock()
-	if g.hint != nil && (v.Cause.Kind == activation.NoToken || v.Cause.Status == 401) {
-		t = *g.hint
-	}
-	g.mu.Unlock()
-	g.close(t)
-}
-
-func (g *gate) open() {
+// admit reports whether an attempt may begin: always while the gate is open, else only one, as a probe.
+// Where not, shutFor is for how long it has been shut.
+func (g *gate) admit() (admitted, probe bool, shutFor time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.shut, g.hint, g.told, g.paused = nil, nil, false, false
-	g.change()
+	switch {
+	case g.shut == nil:
+		return true, false, 0
+	case g.ticket == ticketOffered:
+		g.ticket = ticketTaken
+		g.change()
+		return true, true, 0
+	}
+	return false, false, g.w.now().Sub(g.since)
+}
+
+// unused returns the ticket of a probe that came to nothing.
+func (g *gate) unused(probe bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if probe && g.ticket == ticketTaken {
+		g.ticket = ticketOffered
+		g.change()
+	}
+}
+
+// judge looks at a verdict before it is written down. It shuts the gate where the trouble is everybody's, and
+// then returns a verdict that does not blame the customer; and it lets the gate open after a probe that went well.
+func (g *gate) judge(domainID int64, v activation.Verdict, probe bool) activation.Verdict {
+	if v.Cause.Kind == activation.NotAsked {
+		g.unused(probe)
+		return v
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v, common := g.streak.Note(domainID, v, g.w.Policy)
+	if probe && common == 0 && unanswered(v.Cause.Kind) {
+		v.State, v.Reason = events.Deferred, events.PartnerUnavailable
+		if g.shut != nil {
+			v.Text = g.shut.Detail
+		}
+		common = activation.Silence
+	}
+	switch {
+	case v.Reason == events.PartnerUnavailable:
+		g.closeLocked(troubleIn(v, common, domainID, g.hint))
+	case probe && g.shut != nil:
+		g.passed = true
+		g.change()
+	case v.State == events.Activated && g.shut == nil:
+		g.retry.Reset()
+	}
+	return v
+}
+
+func unanswered(k activation.Kind) bool {
+	return k == activation.NotSent || k == activation.Unclear || k == activation.NoToken
 }
 
 func (g *gate) change() {
@@ -139,83 +224,133 @@ func (g *gate) state() (shut *Trouble, since time.Time, changed <-chan struct{})
 	return g.shut, g.since, g.changed
 }
 
-// wait blocks while the gate is shut; false when ctx ended.
-func (g *gate) wait(ctx context.Context) bool {
-	for {
-		shut, _, changed := g.state()
-		if ctx.Err() != nil {
-			return false
+// open is a context in which a slot may take deliveries: for as long as ctx where it is not gated, else while the
+// gate is open, or is to let one probe through. It waits for that; nil when ctx ended.
+func (g *gate) open(ctx context.Context, gated bool) (context.Context, context.CancelFunc) {
+	if !gated {
+		return context.WithCancel(ctx)
+	}
+	for ctx.Err() == nil {
+		g.mu.Lock()
+		may, probing, changed := g.shut == nil, false, g.changed
+		if !may && g.ticket == ticketOffered && !g.pulling {
+			may, probing, g.pulling = true, true, true
 		}
-		if shut == nil {
-			return true
+		g.mu.Unlock()
+		if may {
+			return g.whileOpen(ctx, probing)
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return false
 		}
 	}
+	return nil, func() {}
 }
 
-// whileOpen is a context that ends when the gate shuts.
-func (g *gate) whileOpen(ctx context.Context) (context.Context, context.CancelFunc) {
+// whileOpen ends when the gate shuts, or the ticket goes to somebody else.
+func (g *gate) whileOpen(ctx context.Context, probing bool) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
-		for {
-			shut, _, changed := g.state()
-			if shut != nil {
+		for ctx.Err() == nil {
+			g.mu.Lock()
+			may, changed := g.shut == nil || probing && g.ticket == ticketOffered, g.changed
+			g.mu.Unlock()
+			if !may {
 				cancel()
 				return
 			}
 			select {
 			case <-changed:
 			case <-ctx.Done():
-				return
 			}
 		}
 	}()
-	return ctx, cancel
+	return ctx, func() {
+		cancel()
+		if probing {
+			g.mu.Lock()
+			g.pulling = false
+			g.change()
+			g.mu.Unlock()
+		}
+	}
 }
 
 // run looks after the gate until ctx ends.
 func (g *gate) run(ctx context.Context) {
-	for {
-		shut, since, changed := g.state()
+	for ctx.Err() == nil {
+		g.mu.Lock()
+		shut, since, passed, offered, changed := g.shut, g.since, g.passed, g.ticket != noTicket, g.changed
+		g.mu.Unlock()
 		switch {
-		case shut == nil:
+		case passed:
+			g.resume(ctx, *shut, since)
+		case shut == nil, offered:
 			select {
 			case <-changed:
 			case <-ctx.Done():
-				return
 			}
-			continue
 		case g.w.Partner == nil:
 			g.close(noCredentials)
 			g.tell(ctx) // again, where it could not be announced
-			if !g.w.wait(ctx, gateMost) {
-				return
-			}
-			continue
-		}
-		if !g.firstLook(shut) {
-			g.tell(ctx)
-			g.mu.Lock()
-			pause := g.retry.NextBackOff()
-			g.mu.Unlock()
-			if !g.w.wait(ctx, pause) {
-				return
-			}
-		}
-		err := g.w.Partner.EnsureToken(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			g.close(troubleOf(err))
+			g.w.wait(ctx, gateMost)
 		default:
-			g.resume(ctx, *shut, since)
+			g.probe(ctx, shut)
 		}
 	}
+}
+
+// probe repeats what has failed, after a pause.
+func (g *gate) probe(ctx context.Context, shut *Trouble) {
+	if !g.firstLook(shut) {
+		g.tell(ctx)
+		g.mu.Lock()
+		pause := g.retry.NextBackOff()
+		g.mu.Unlock()
+		if !g.w.wait(ctx, pause) {
+			return
+		}
+	}
+	if err := g.w.Partner.EnsureToken(ctx); err != nil {
+		if ctx.Err() == nil {
+			t := troubleOf(err)
+			t.probe, t.domainID = shut.probe, shut.domainID // what failed before is to be tried all the same
+			g.close(t)
+		}
+		return
+	}
+	passed := true
+	switch shut.probe {
+	case activation.Nothing:
+	case activation.Activate:
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.shut == shut {
+			g.ticket = ticketOffered
+			g.change()
+		}
+		return
+	default:
+		passed = g.w.asksWell(ctx, shut.probe, shut.domainID)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut == shut && passed {
+		g.passed = true
+		g.change()
+	}
+}
+
+// asksWell repeats a question that changes nothing, and reports whether the partner is well.
+func (w *Worker) asksWell(ctx context.Context, op activation.Operation, domainID int64) bool {
+	until := w.now().Add(w.Lease)
+	a := w.askOnce(ctx, &events.Record{DomainID: domainID, LeaseExpiresAt: until}, op, nil)
+	if op == activation.List {
+		return a.Kind == activation.Listed
+	}
+	reason, _ := activation.Classify(a)
+	return a.Kind != activation.NotAsked && !unanswered(a.Kind) && reason != events.PartnerUnavailable
 }
 
 // firstLook reports whether the worker has only begun, and nothing was tried yet.
@@ -224,6 +359,10 @@ func (g *gate) firstLook(shut *Trouble) bool { return shut.Reason == "starting" 
 // tell announces once that the gate is shut.
 func (g *gate) tell(ctx context.Context) {
 	g.mu.Lock()
+	if g.shut == nil {
+		g.mu.Unlock()
+		return
+	}
 	t, since, told := *g.shut, g.since, g.told
 	quiet := told || t.Blip && g.w.now().Sub(since) < gateBlip
 	if !quiet {
@@ -244,11 +383,16 @@ func (g *gate) tell(ctx context.Context) {
 	}
 }
 
+// resume opens the gate, and lets everybody through one after the other at first.
 func (g *gate) resume(ctx context.Context, t Trouble, since time.Time) {
+	if !g.firstLook(&t) {
+		g.w.Pacer.Gently(g.w.now().Add(gently))
+	}
 	g.mu.Lock()
 	paused := g.paused
+	g.shut, g.hint, g.told, g.paused, g.passed, g.ticket = nil, nil, false, false, false, noTicket
+	g.change()
 	g.mu.Unlock()
-	g.open()
 	g.logged = ""
 	if g.firstLook(&t) {
 		if last, err := g.w.Ledger.LastIntake(ctx); err == nil && last != nil && last.Subject == events.SubjectIntakePaused {

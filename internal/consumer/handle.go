@@ -27,55 +27,69 @@ var errStopping = errors.New("the worker is stopping")
 
 // handle is one event's way: claim, ask, record, acknowledge. A crash anywhere before the
 // acknowledgement is a redelivery that finds the record and goes on from there. An error
-// says that something of ours is not there.
-func (w *Worker) handle(ctx context.Context, d delivery) error {
+// says that something of ours is not there; handedOver that somebody else ends the delivery.
+func (w *Worker) handle(ctx context.Context, d delivery) (handedOver bool, err error) {
 	var record *events.Record // an announcement claims without reading first
 	if d.accepted == nil {
-		var err error
 		if record, err = w.Ledger.Load(ctx, d.domainID); err != nil {
-			return w.cannot(d, "read the record", err)
+			return false, w.cannot(d, "read the record", err)
 		}
 	}
 	lost := false // our claim was overtaken; its delivery is no longer ours to return
 	for {
-		decision := activation.Next(record, d.event(), w.now())
+		decision := activation.Next(record, d.cue(w.now()), w.now())
+		if decision.Step == activation.Look && w.Looker == nil {
+			decision.Step = activation.Arm
+		}
+		if decision.Step == activation.Look {
+			w.lookLater(ctx, d, record)
+			return true, nil
+		}
 		if !decision.Step.Claims() {
 			current, err := w.follow(ctx, d, record, decision, lost)
 			if current == nil {
-				return err
+				return false, err
 			}
 			record = current
 			continue
 		}
-		claim, current, permit, err := w.claim(ctx, d, record, decision.Step)
+		turn, wait, err := w.leave(ctx, d, record, decision.Step)
+		switch {
+		case err != nil:
+			return false, w.cannot(d, "claim", err)
+		case turn == nil && d.accepted != nil:
+			w.nak(d.msg, requeueAfter)
+			return false, nil
+		case turn == nil:
+			return false, w.postpone(ctx, d, record, wait)
+		}
+		claim, current, err := w.claim(ctx, d, record, decision.Step, turn)
 		switch {
 		case errors.Is(err, ledger.ErrConflict):
 			record = current
 			continue
 		case err != nil:
-			return w.cannot(d, "claim", err)
+			return false, w.cannot(d, "claim", err)
 		}
 		d.beat.leased(claim.LeaseExpiresAt)
-		current, err = w.attempt(ctx, claim, permit)
+		current, err = w.attempt(ctx, claim, turn)
 		switch {
 		case errors.Is(err, ledger.ErrConflict):
 			// The answer is dropped; whoever overtook us asks first.
 			w.log.Warn("claim was overtaken, its answer is dropped", zap.Int64("domain_id", d.domainID))
 			if record, lost = current, true; record == nil {
-				return nil
+				return false, nil
 			}
-			if due, ok := ledger.DueAt(record); ok {
-				if err := w.Ledger.Arm(ctx, d.domainID, due); err != nil {
-					return fmt.Errorf("arm the timer of domain %d for whoever overtook us: %w", d.domainID, err)
-				}
+			if err := w.arm(ctx, record); err != nil {
+				return false, fmt.Errorf("arm the timer of domain %d for whoever overtook us: %w", d.domainID, err)
 			}
 		case err != nil:
 			// Not known whether it was stored: the lease ends, and the next one asks first.
 			w.log.Error("outcome not recorded; it will be looked up when the lease has ended", zap.Int64("domain_id", d.domainID), zap.Error(err))
-			return nil
+			return false, nil
 		default:
 			w.ack(d.msg)
-			return nil
+			return false, nil
 		}
 	}
 }
@@ -95,24 +109,42 @@ func (w *Worker) follow(ctx context.Context, d delivery, r *events.Record, decis
 			w.nak(d.msg, max(10*time.Millisecond, min(decision.At.Sub(w.now()), earlyDelay)))
 			return nil, nil
 		}
-		if err := w.Ledger.Arm(ctx, d.domainID, decision.At); err != nil {
+		if err := w.arm(ctx, r); err != nil {
 			return nil, w.cannot(d, "arm the timer", err)
 		}
 	case activation.PutOff:
-		if err := w.Ledger.Arm(ctx, d.domainID, decision.At); err != nil {
-			return nil, w.cannot(d, "arm the timer", err)
-		}
-		current, err := w.Ledger.Defer(ctx, activation.PutOffUntil(r, d.accepted, decision.At, w.now()), r.Sequence)
-		switch {
-		case errors.Is(err, ledger.ErrConflict):
-			return current, nil
-		case err != nil:
-			return nil, w.cannot(d, "defer", err)
-		}
+		return w.put(ctx, d, r, activation.PutOffUntil(r, d.accepted, decision.At, w.now()))
+	case activation.Queue:
+		return w.put(ctx, d, r, w.queued(d, r))
 	}
 	w.log.Debug("nothing to do", zap.Int64("domain_id", d.domainID), zap.Stringer("step", decision.Step))
 	w.ack(d.msg)
 	return nil, nil
+}
+
+// put writes a deferred record without a claim. It returns a record only where another was written meanwhile.
+func (w *Worker) put(ctx context.Context, d delivery, r, next *events.Record) (*events.Record, error) {
+	// The timer comes first: a timer without its record does no harm.
+	if err := w.arm(ctx, next); err != nil {
+		return nil, w.cannot(d, "arm the timer", err)
+	}
+	current, err := w.Ledger.Put(ctx, next, sequenceOf(r))
+	switch {
+	case errors.Is(err, ledger.ErrConflict):
+		return current, nil
+	case err != nil:
+		return nil, w.cannot(d, "defer", err)
+	}
+	w.log.Debug("deferred without an attempt", append(about(current), zap.String("reason", string(current.Reason)))...)
+	w.ack(d.msg)
+	return nil, nil
+}
+
+func sequenceOf(r *events.Record) uint64 {
+	if r == nil {
+		return 0
+	}
+	return r.Sequence
 }
 
 // comeAgain is how long a delivery waits for another's lease: a second, doubling to ten, not past its end.
@@ -121,90 +153,117 @@ func comeAgain(tries uint64, left time.Duration) time.Duration {
 	return max(min(delay, 10*time.Second, left), 10*time.Millisecond)
 }
 
-// claim waits for leave to make the attempt's first request, then claims.
-func (w *Worker) claim(ctx context.Context, d delivery, r *events.Record, step activation.Step) (claim, current *events.Record, permit *quota.Permit, err error) {
-	for {
-		taking, cancel := w.untilStop(ctx)
-		permit, err = w.leave(taking, d, r, step)
-		cancel()
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		now := w.now()
-		claim = activation.Start(step, r, d.accepted, d.domainID, activation.Claimant{Worker: w.ID, LeaseExpiresAt: now.Add(w.Lease)}, now)
-		var expected uint64
-		if r != nil {
-			expected = r.Sequence
-		}
-		claiming, cancel := context.WithDeadline(ctx, claim.LeaseExpiresAt)
-		current, err = w.Ledger.Claim(claiming, claim, expected)
-		cancel()
-		if err == nil {
-			if w.setObstacle(partRoom, nil) {
-				w.log.Info("the ledger has room again")
-			}
-			w.log.Debug("claimed", append(about(claim), zap.Stringer("step", step))...)
-			return current, nil, permit, nil
-		}
-		permit.End()
-		if !errors.Is(err, ledger.ErrFull) {
-			return nil, current, nil, err
-		}
-		// The delivery stays in hand: as long as there is no room, nothing more is taken.
-		if w.setObstacle(partRoom, ledger.ErrFull) {
-			w.log.Warn("no room for another attempt, waiting", zap.Error(err))
-		}
-		taking, cancel = w.untilStop(ctx)
-		alive := w.wait(taking, laneRetry)
-		cancel()
-		if !alive {
-			return nil, nil, nil, err
-		}
-	}
+// turn is leave to make an attempt's first request.
+type turn struct {
+	permit *quota.Permit
+	probe  bool // the gate is shut, and this attempt finds out whether it may open
+	gate   *gate
 }
 
-// leave makes sure of a token and waits for the pace of the first request.
-func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step activation.Step) (*quota.Permit, error) {
+// giveUp returns leave that was not used.
+func (t *turn) giveUp() {
+	t.permit.End()
+	t.gate.unused(t.probe)
+}
+
+// leave makes sure that the gate is open and of a token, and waits for the pace of the first request. A wake-up waits for
+// so long only; without a turn, wait is when to come again.
+func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step activation.Step) (t *turn, wait time.Duration, err error) {
+	ctx, cancel := w.untilStop(ctx)
+	defer cancel()
+	admitted, probe, shutFor := w.gate.admit()
+	if !admitted {
+		return nil, min(shutFor/2, postponeShut), nil
+	}
+	t = &turn{probe: probe, gate: w.gate}
 	if err := w.Partner.EnsureToken(ctx); err != nil {
 		if ctx.Err() == nil {
 			w.gate.close(troubleOf(err))
+		} else {
+			w.gate.unused(probe)
 		}
-		return nil, err
+		return nil, 0, err
 	}
 	first := activation.Activate
-	if step == activation.TakeOver || r != nil && r.Unsettled {
+	if step == activation.TakeOver || step == activation.Anew || r != nil && (r.Unsettled || r.LookFirst) {
 		first = activation.LookUp
 	}
-	lane := quota.Waiting
-	if d.accepted != nil {
-		lane = quota.Fresh
+	waiting := ctx
+	if d.accepted == nil {
+		room := w.rooms[d.lane()]
+		if !room.enter(ctx) {
+			w.gate.unused(probe)
+			return nil, w.queueTime(d), context.Cause(ctx)
+		}
+		defer room.leave()
+		var done context.CancelFunc
+		waiting, done = context.WithTimeout(ctx, permitTime)
+		defer done()
 	}
-	permit, err := w.Pacer.Acquire(ctx, lane, string(first))
-	if err == nil && w.stopping() {
-		permit.End()
-		return nil, errStopping
+	t.permit, err = w.Pacer.Acquire(waiting, d.lane(), string(first))
+	switch {
+	case err != nil && ctx.Err() == nil && waiting.Err() != nil:
+		w.gate.unused(probe)
+		return nil, w.queueTime(d), nil
+	case err != nil:
+		w.gate.unused(probe)
+		return nil, 0, err
+	case w.stopping():
+		t.giveUp()
+		return nil, 0, errStopping
 	}
-	return permit, err
+	return t, 0, nil
+}
+
+// claim writes the started record. A turn that comes to nothing is given up.
+func (w *Worker) claim(ctx context.Context, d delivery, r *events.Record, step activation.Step, t *turn) (claim, current *events.Record, err error) {
+	now := w.now()
+	claim = activation.Start(step, r, d.accepted, d.domainID, activation.Claimant{Worker: w.ID, LeaseExpiresAt: now.Add(w.Lease)}, now)
+	claiming, cancel := context.WithDeadline(ctx, claim.LeaseExpiresAt)
+	defer cancel()
+	current, err = w.Ledger.Claim(claiming, claim, sequenceOf(r))
+	if err == nil {
+		if w.setObstacle(partRoom, nil) {
+			w.log.Info("the ledger has room again")
+		}
+		w.log.Debug("claimed", append(about(claim), zap.Stringer("step", step))...)
+		return current, nil, nil
+	}
+	t.giveUp()
+	if !errors.Is(err, ledger.ErrFull) {
+		return nil, current, err
+	}
+	// The delivery stays in hand for a while: as long as there is no room, hardly more is taken.
+	if w.setObstacle(partRoom, ledger.ErrFull) {
+		w.log.Warn("no room for another attempt, waiting", zap.Error(err))
+	}
+	taking, cancelTaking := w.untilStop(ctx)
+	defer cancelTaking()
+	w.wait(taking, laneRetry)
+	return nil, nil, err
 }
 
 // attempt asks what the plan wants to know, and records what came of it.
-func (w *Worker) attempt(ctx context.Context, claim *events.Record, permit *quota.Permit) (current *events.Record, err error) {
+func (w *Worker) attempt(ctx context.Context, claim *events.Record, t *turn) (current *events.Record, err error) {
 	defer w.Ledger.Release()
 	began := w.now()
 	var answers []activation.Answer
-	for {
+	for permit := t.permit; ; {
 		question, verdict := activation.Plan(claim, answers, w.Policy)
+		if question == activation.LookDNS {
+			answers = append(answers, w.lookForProof(ctx, claim, answers))
+			continue
+		}
 		if question != activation.Nothing {
 			answers = append(answers, w.ask(ctx, claim, question, permit))
 			permit = nil
 			continue
 		}
+		verdict = w.gate.judge(claim.DomainID, verdict, t.probe)
 		next := activation.Conclude(claim, answers, verdict, w.Policy, w.now(), w.Jitter())
-		if next.State == events.Deferred {
-			// The timer comes first: a timer without its record does no harm.
-			if err := w.Ledger.Arm(ctx, next.DomainID, next.NextAttemptAt); err != nil {
-				return nil, err
-			}
+		// The timer comes first: a timer without its record does no harm.
+		if err := w.arm(ctx, next); err != nil {
+			return nil, err
 		}
 		current, err = w.Ledger.Record(ctx, next, claim.Sequence)
 		if errors.Is(err, nats.ErrMaxPayload) && next.State == events.Activated {
@@ -216,7 +275,6 @@ func (w *Worker) attempt(ctx context.Context, claim *events.Record, permit *quot
 			return current, err
 		}
 		w.report(current, verdict, w.now().Sub(began))
-		w.gate.note(verdict)
 		return current, nil
 	}
 }

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -26,7 +27,7 @@ func (w *Worker) Checks(ctx context.Context) []Check {
 		case NoCredentials, CredentialsRefused:
 			credentials = Check{Name: "credentials", Detail: detail}
 			partner.Detail = "not asked: there is no access token"
-		case PartnerTrouble:
+		case PartnerTrouble, PartnerSilent, EverybodyRefused:
 			partner = Check{Name: "partner", Detail: detail}
 		default:
 			credentials = Check{Name: "credentials", Detail: "not tried yet"}
@@ -42,10 +43,7 @@ func (w *Worker) Checks(ctx context.Context) []Check {
 
 func (w *Worker) streamsCheck() Check {
 	c := Check{Name: "streams", OK: true, Detail: "there"}
-	trouble := w.obstacleTo(laneDue)
-	if trouble == nil {
-		trouble = w.obstacleTo(partLedger)
-	}
+	trouble := cmp.Or(w.obstacleTo(laneDue), w.obstacleTo(laneRedo), w.obstacleTo(partLedger))
 	switch {
 	case trouble != nil:
 		c.OK, c.Detail = false, trouble.Error()

@@ -12,6 +12,8 @@ import (
 // lane is a source of deliveries.
 type lane struct {
 	name, stream, consumer string
+	slots                  int  // deliveries handled at once
+	gated                  bool // nothing is taken while the gate is shut
 	// read makes a delivery of a message; nil: there is nothing more to do with it.
 	read func(context.Context, jetstream.Msg, source) (*delivery, error)
 }
@@ -26,6 +28,7 @@ type source struct {
 const (
 	laneIntake = "intake"
 	laneDue    = "due"
+	laneRedo   = "redo"
 	partLedger = "ledger"
 	partRoom   = "room"
 	partSweep  = "sweep"
@@ -38,11 +41,14 @@ const (
 	drainTime    = time.Second // without a connection there is no end to wait for
 )
 
-// serve is one slot of a lane: it takes one message when it is free and the gate is open.
+// serve is one slot of a lane: it takes one message when it is free and may.
 // taking ends when nothing new may be taken, working when even running steps must end.
 func (w *Worker) serve(taking, working context.Context, l lane) {
-	for w.gate.wait(taking) {
-		open, closed := w.gate.whileOpen(taking)
+	for taking.Err() == nil {
+		open, closed := w.gate.open(taking, l.gated)
+		if open == nil {
+			return
+		}
 		err := w.pull(open, working, l)
 		shut := open.Err() != nil
 		closed()
@@ -123,6 +129,13 @@ func (w *Worker) pull(ctx, working context.Context, l lane) error {
 	}
 }
 
+// setStuck says that a delivery could not be handled which no slot waits for.
+func (w *Worker) setStuck(err error) {
+	if w.setObstacle(partLedger, err) {
+		w.log.Warn("could not go on, tried again and again", zap.Error(err))
+	}
+}
+
 // giveBack returns what arrived after the last look.
 func (w *Worker) giveBack(messages jetstream.MessagesContext) {
 	messages.Drain()
@@ -138,13 +151,17 @@ func (w *Worker) giveBack(messages jetstream.MessagesContext) {
 // take reads and handles one message. An error says that something of ours is not there; the message comes again.
 func (w *Worker) take(ctx context.Context, l lane, msg jetstream.Msg, from source) error {
 	beat := w.keepAlive(msg, from.ackWait)
-	defer beat.stop()
 	d, err := l.read(ctx, msg, from)
 	if err != nil || d == nil {
+		beat.stop()
 		return err
 	}
 	d.beat = beat
-	return w.handle(ctx, *d)
+	handedOver, err := w.handle(ctx, *d)
+	if !handedOver {
+		beat.stop()
+	}
+	return err
 }
 
 func (w *Worker) nak(msg jetstream.Msg, delay time.Duration) {

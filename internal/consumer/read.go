@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"activation-worker/internal/activation"
 	"activation-worker/internal/events"
 )
 
@@ -18,16 +19,18 @@ type delivery struct {
 	msg      jetstream.Msg
 	storedAt time.Time // by the server's clock
 	tries    uint64    // deliveries so far, this one included
+	pending  uint64    // messages behind it
 	domainID int64
 	accepted *events.Accepted // nil for a wake-up
+	redo     bool             // the wake-up of a replayed customer
 	beat     *keepAlive
 }
 
-func (d delivery) event() *events.EventRef {
+func (d delivery) cue(now time.Time) activation.Cue {
 	if d.accepted == nil {
-		return nil
+		return activation.Cue{}
 	}
-	return &d.accepted.Event
+	return activation.CueOf(d.accepted, now)
 }
 
 // readAccepted reads a terms-accepted event. What nobody can act on is recorded as
@@ -89,7 +92,7 @@ func (w *Worker) readWakeUp(_ context.Context, msg jetstream.Msg, _ source) (*de
 		w.ack(msg)
 		return nil, nil
 	}
-	return &delivery{msg: msg, storedAt: meta.Timestamp, tries: meta.NumDelivered, domainID: domainID}, nil
+	return &delivery{msg: msg, storedAt: meta.Timestamp, tries: meta.NumDelivered, pending: meta.NumPending, domainID: domainID, redo: msg.Subject() == events.RedoSubject(domainID)}, nil
 }
 
 // strangers remembers records that this binary leaves untouched.

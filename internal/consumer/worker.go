@@ -25,14 +25,16 @@ type Partner interface {
 	EnsureToken(ctx context.Context) error
 	Activate(ctx context.Context, domainID int64, call partnerapi.Call) (partnerapi.Customer, error)
 	Customer(ctx context.Context, domainID int64, call partnerapi.Call) (partnerapi.Customer, error)
+	UpgradeDomain(ctx context.Context, domainID int64, call partnerapi.Call) (partnerapi.DNSValues, error)
 	CanList(ctx context.Context, call partnerapi.Call) error
 }
 
-// Options of a [Worker]. All are required but Now, Jitter and PartnerTextInLog.
+// Options of a [Worker]. All are required but Looker, Now, Jitter and PartnerTextInLog.
 type Options struct {
 	JetStream jetstream.JetStream
 	Ledger    *ledger.Ledger
 	Partner   Partner // nil: no credentials, nothing is taken
+	Looker    Looker  // nil: ownership records are not watched
 	Pacer     *quota.Pacer
 	Decoder   events.Decoder
 	Policy    activation.Policy
@@ -64,6 +66,11 @@ type Worker struct {
 	gate    *gate
 	strange strangers
 
+	looks   chan struct{} // places for looks at DNS
+	looking sync.WaitGroup
+	rooms   map[quota.Lane]room // of wake-ups that wait for leave
+	backlog spread
+
 	stopped chan struct{} // closed when nothing new may begin
 
 	mu        sync.Mutex
@@ -79,7 +86,14 @@ func New(o Options) *Worker {
 	if o.Jitter == nil {
 		o.Jitter = rand.Float64
 	}
-	w := &Worker{Options: o, log: o.Log.Named("worker"), stopped: make(chan struct{}), obstacles: map[string]obstacle{}}
+	if o.Looker == nil {
+		o.Policy.DNS.WatchFirst = 0
+	}
+	w := &Worker{
+		Options: o, log: o.Log.Named("worker"), stopped: make(chan struct{}), obstacles: map[string]obstacle{},
+		looks: make(chan struct{}, looksAtOnce),
+	}
+	w.rooms = map[quota.Lane]room{quota.Waiting: make(room, w.slots()), quota.Replay: make(room, w.slots())}
 	w.gate = newGate(w)
 	return w
 }
@@ -111,16 +125,24 @@ func (w *Worker) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { w.gate.run(ctx) })
 	tasks.Go(func() { w.sweep(ctx) })
-	for _, l := range []lane{
-		{name: laneIntake, stream: w.IntakeStream, consumer: events.ConsumerActivator, read: w.readAccepted},
-		{name: laneDue, stream: w.Streams.Work, consumer: events.ConsumerDue, read: w.readWakeUp},
-	} {
-		for range w.slots() {
+	for _, l := range w.lanes() {
+		for range l.slots {
 			tasks.Go(func() { w.serve(ctx, working, l) })
 		}
 	}
 	tasks.Wait()
+	w.looking.Wait()
 	return nil
+}
+
+// lanes are where deliveries come from. Announcements are not taken while the gate is shut; wake-ups are, for
+// the looks at DNS among them.
+func (w *Worker) lanes() []lane {
+	return []lane{
+		{name: laneIntake, stream: w.IntakeStream, consumer: events.ConsumerActivator, read: w.readAccepted, slots: w.slots(), gated: true},
+		{name: laneDue, stream: w.Streams.Work, consumer: events.ConsumerDue, read: w.readWakeUp, slots: 2 * w.slots()},
+		{name: laneRedo, stream: w.Streams.Work, consumer: events.ConsumerRedo, read: w.readWakeUp, slots: w.slots()},
+	}
 }
 
 // slots is how many deliveries of a lane are handled at once: more than requests, so that

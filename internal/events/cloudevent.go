@@ -64,6 +64,9 @@ func validEvent(attributes map[string]string, data []byte) (*cloudevents.Event, 
 			e.SetExtension(name, s)
 		}
 	}
+	if attributes["backfill"] == "true" {
+		e.SetExtension("backfill", true)
+	}
 	if timeErr != nil || e.Validate() != nil {
 		return nil, &Undecodable{"invalid_cloudevent", "a required attribute of the CloudEvent is missing or malformed"}
 	}
@@ -71,7 +74,7 @@ func validEvent(attributes map[string]string, data []byte) (*cloudevents.Event, 
 	return &e, nil
 }
 
-// readStructured reads the attributes that are strings, and the data, of an event in the JSON format.
+// readStructured reads the attributes that are strings or true, and the data, of an event in the JSON format.
 func readStructured(msg []byte) (attributes map[string]string, data []byte, err error) {
 	dec := json.NewDecoder(bytes.NewReader(msg))
 	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
@@ -92,6 +95,8 @@ func readStructured(msg []byte) (attributes map[string]string, data []byte, err 
 		seen[name] = value
 		if s, ok := stringOf(value); ok {
 			attributes[name] = s
+		} else if string(value) == "true" {
+			attributes[name] = "true" // an extension may be a boolean
 		}
 	}
 	if _, err := dec.Token(); err != nil {

@@ -35,6 +35,7 @@ type Accepted struct {
 	ReferenceDropped bool // there was one, but not a string of at most 200 bytes
 	AcceptedAt       time.Time
 	Event            EventRef
+	Backfill         bool // announced as one of old: it can wait
 	TraceParent      string
 	TraceState       string
 }
@@ -82,6 +83,7 @@ func (d Decoder) Decode(m Message) (Accepted, error) {
 		if recordable(ce.Time()) {
 			a.AcceptedAt = ce.Time()
 		}
+		a.Backfill = ce.Extensions()["backfill"] == true
 		if s, ok := ce.Extensions()["traceparent"].(string); ok {
 			traceParent = s
 			traceState, _ = ce.Extensions()["tracestate"].(string)

@@ -1,6 +1,8 @@
 package events
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +22,20 @@ type EventRef struct {
 
 // NewerThan reports whether e is new to a record that acted on old: another id, stored later.
 func (e EventRef) NewerThan(old EventRef) bool {
-	return e.ID != old.ID && e.StoredAt.After(old.StoredAt)
+	return e.ID != old.ID && hashedID(e.ID) != old.ID && e.StoredAt.After(old.StoredAt)
+}
+
+// Hashed is what a forgotten record keeps of an event: enough to know it again, and nothing that it says.
+func (e EventRef) Hashed() EventRef { return EventRef{ID: hashedID(e.ID), StoredAt: e.StoredAt} }
+
+const hashMark = "sha256:"
+
+func hashedID(id string) string {
+	if strings.HasPrefix(id, hashMark) {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return hashMark + hex.EncodeToString(sum[:])
 }
 
 // Trigger is what made the attempt of a record happen.
@@ -39,6 +54,29 @@ type Seen struct {
 type Settling struct {
 	Since time.Time `json:"since"` // of the unclear answer, or of the last spaced look-up that said no
 	Noes  int       `json:"noes"`  // spaced look-ups that have said no
+}
+
+// DNS are the ownership records of a domain: one of those wanted is enough.
+type DNS struct {
+	Domain string      `json:"domain,omitempty"` // whose ownership is to be proven, as the partner spells it
+	Wanted []DNSRecord `json:"wanted"`           // read at the last activate attempt
+	Seen   []DNSRecord `json:"seen"`             // at the wanted names, near misses too
+}
+
+// DNSRecord is one record, wanted or seen.
+type DNSRecord struct {
+	Type     string `json:"type"`               // TXT or CNAME
+	Host     string `json:"host,omitempty"`     // wanted: as the partner writes it
+	Name     string `json:"name"`               // full name, without final dot
+	Value    string `json:"value"`              // text, or target
+	Resolver string `json:"resolver,omitempty"` // seen: by whom
+}
+
+// Visibility is what a round has learned of when the ownership records could be seen.
+type Visibility struct {
+	Missed time.Time `json:"missed,omitzero"` // when they were first looked for in vain
+	Since  time.Time `json:"since,omitzero"`  // when they were first seen after that; zero: not seen
+	Nos    int       `json:"nos,omitempty"`   // activate calls that said no although they were seen
 }
 
 // Cause is the answer that led to a reason, free of secrets and personal data.
@@ -82,6 +120,8 @@ type Record struct {
 	GiveUpAt       time.Time       `json:"giveUpAt,omitzero"`
 	Unsettled      bool            `json:"unsettled"` // while true no activate is sent
 	Settling       *Settling       `json:"settling,omitempty"`
+	LookFirst      bool            `json:"lookFirst,omitempty"`  // the partner is asked before the next activate: announced long ago, or forgotten before
+	Visibility     *Visibility     `json:"visibility,omitempty"` // of the ownership records in this round
 
 	Worker         string    `json:"worker,omitempty"`        // started
 	LeaseExpiresAt time.Time `json:"leaseExpiresAt,omitzero"` // started
@@ -89,12 +129,42 @@ type Record struct {
 	Reason        Reason    `json:"reason,omitempty"`       // deferred, failed
 	Cause         *Cause    `json:"cause,omitempty"`        // deferred, failed
 	NextAttemptAt time.Time `json:"nextAttemptAt,omitzero"` // deferred
+	DNS           *DNS      `json:"dns,omitempty"`          // where the reason is dns_unverified
+	Queued        bool      `json:"queued,omitempty"`       // deferred: put there without an attempt, by what the trigger says
 
 	Via             Via             `json:"via,omitempty"`        // activated
 	ActivatedAt     time.Time       `json:"activatedAt,omitzero"` // activated: when the worker learned of it
 	Customer        json.RawMessage `json:"customer,omitempty"`   // activated: the partner's object as received, or null
 	CustomerAltered bool            `json:"customerAltered,omitempty"`
 	CustomerOmitted int             `json:"customerOmitted,omitempty"` // bytes of an object that was not kept
+
+	By       string `json:"by,omitempty"`       // forgotten: who asked
+	Why      string `json:"why,omitempty"`      // forgotten
+	WasState State  `json:"wasState,omitempty"` // forgotten
+}
+
+// forgottenData is all that a forgotten record says.
+type forgottenData struct {
+	DomainID int64 `json:"domainId"`
+	Round    int   `json:"round"`
+	Event    struct {
+		ID       string    `json:"id"`
+		StoredAt time.Time `json:"storedAt"`
+	} `json:"event"`
+	By       string `json:"by"`
+	Why      string `json:"why"`
+	WasState State  `json:"wasState"`
+}
+
+func forgottenOf(r *Record) forgottenData {
+	d := forgottenData{DomainID: r.DomainID, Round: r.Round, By: r.By, Why: r.Why, WasState: r.WasState}
+	d.Event.ID, d.Event.StoredAt = r.Event.Hashed().ID, r.Event.StoredAt
+	return d
+}
+
+// Awaits reports whether a deferred record waits for an attempt that such a trigger has asked for.
+func (r *Record) Awaits(kind TriggerKind) bool {
+	return r.State == Deferred && r.Queued && r.Trigger.Kind == kind
 }
 
 // ErrForeignRecord marks a record that this binary must leave untouched: a higher
@@ -112,7 +182,11 @@ func EncodeRecord(r *Record, source string, expected uint64, now time.Time) ([]b
 	if written.Seen == nil {
 		written.Seen = map[Reason]Seen{}
 	}
-	data, err := marshal(written)
+	var body any = written
+	if r.State == Forgotten {
+		body = forgottenOf(r)
+	}
+	data, err := marshal(body)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s of domain %d: %w", r.State, r.DomainID, err)
 	}

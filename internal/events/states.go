@@ -1,5 +1,7 @@
 package events
 
+import "slices"
+
 // State is the last token of a record's subject.
 type State string
 
@@ -9,7 +11,11 @@ const (
 	Deferred  State = "deferred"  // not activated yet, waits for its next attempt
 	Activated State = "activated" // done
 	Failed    State = "failed"    // given up
+	Forgotten State = "forgotten" // erased on request; only that it was is kept
 )
+
+// States lists every state.
+func States() []State { return []State{Started, Deferred, Activated, Failed, Forgotten} }
 
 // Reason says why a customer is not active. Logs, records and the command line use the same word.
 type Reason string
@@ -65,9 +71,12 @@ const (
 	TypeDeferred  Type = "customer.activation.deferred"
 	TypeActivated Type = "customer.activated"
 	TypeFailed    Type = "customer.activation.failed"
+	TypeForgotten Type = "customer.activation.forgotten"
 	TypeRejected  Type = "customer.activation.rejected"
+	TypeReplayed  Type = "customer.activation.replayed"
 	TypePaused    Type = "customer.activation.paused"
 	TypeResumed   Type = "customer.activation.resumed"
+	TypeRequested Type = "customer.activation.requested" // incoming: what an operator asks for
 )
 
 // TypeOf is the event type of a state record.
@@ -78,19 +87,5 @@ func TypeOf(s State) Type {
 	return Type("customer.activation." + string(s))
 }
 
-func knownState(s State) bool {
-	switch s {
-	case Started, Deferred, Activated, Failed:
-		return true
-	}
-	return false
-}
-
-func knownReason(r Reason) bool {
-	for _, known := range Reasons() {
-		if r == known {
-			return true
-		}
-	}
-	return false
-}
+func knownState(s State) bool   { return slices.Contains(States(), s) }
+func knownReason(r Reason) bool { return slices.Contains(Reasons(), r) }

@@ -60,6 +60,9 @@ func CustomerSubject(domainID int64, s State) string {
 	return "activation.customer." + strconv.FormatInt(domainID, 10) + "." + string(s)
 }
 
+// SubjectState matches the records of all customers in a state.
+func SubjectState(s State) string { return "activation.customer.*." + string(s) }
+
 // TimerSubject holds a customer's one pending wake-up.
 func TimerSubject(domainID int64) string {
 	return "activation.timer." + strconv.FormatInt(domainID, 10)
@@ -68,6 +71,27 @@ func TimerSubject(domainID int64) string {
 // DueSubject is where a fired wake-up arrives.
 func DueSubject(domainID int64) string {
 	return "activation.due." + strconv.FormatInt(domainID, 10)
+}
+
+// RedoSubject is where the wake-up of a replayed customer arrives, behind all others.
+func RedoSubject(domainID int64) string {
+	return "activation.redo." + strconv.FormatInt(domainID, 10)
+}
+
+// WakeUpSubject is where a record's timer has to fire: a replay's moves in a lane of their own.
+func WakeUpSubject(r *Record) string {
+	if r.Awaits(TriggerReplay) {
+		return RedoSubject(r.DomainID)
+	}
+	return DueSubject(r.DomainID)
+}
+
+// ReplaySubject is the subject of the events of one replay, whose id is its request's.
+func ReplaySubject(replayID string) string { return "activation.replay." + replayID }
+
+// RequestSubject is where an operator asks. User and request id are one token each.
+func RequestSubject(v Verb, user, requestID string) string {
+	return "activation.request." + string(v) + "." + user + "." + requestID
 }
 
 // RejectedSubject is the subject of the rejection of the intake message with that stream sequence.

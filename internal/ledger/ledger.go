@@ -85,28 +85,37 @@ type stored struct {
 // last reads the newest message that matches a filter from the stream's leader; nil for
 // none. A direct get, which nats.go would choose, may answer from a follower that lags.
 func (l *Ledger) last(ctx context.Context, stream, filter string) (*stored, error) {
+	m, err := l.get(ctx, stream, map[string]any{"last_by_subj": filter})
+	if err != nil {
+		return nil, fmt.Errorf("read %s of stream %s: %w", filter, stream, err)
+	}
+	return m, nil
+}
+
+// get asks the stream's leader for one message; nil for none.
+func (l *Ledger) get(ctx context.Context, stream string, which map[string]any) (*stored, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	body, err := json.Marshal(map[string]string{"last_by_subj": filter})
+	body, err := json.Marshal(which)
 	if err != nil {
 		return nil, err
 	}
 	answer, err := l.conn.RequestWithContext(ctx, l.api+"STREAM.MSG.GET."+stream, body)
 	if err != nil {
-		return nil, fmt.Errorf("read %s of stream %s: %w", filter, stream, err)
+		return nil, err
 	}
 	var got struct {
 		Error   *jetstream.APIError `json:"error"`
 		Message *stored             `json:"message"`
 	}
 	if err := json.Unmarshal(answer.Data, &got); err != nil {
-		return nil, fmt.Errorf("read %s of stream %s: %w", filter, stream, err)
+		return nil, err
 	}
 	if got.Error != nil {
 		if got.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound {
 			return nil, nil
 		}
-		return nil, fmt.Errorf("read %s of stream %s: %w", filter, stream, got.Error)
+		return nil, got.Error
 	}
 	return got.Message, nil
 }

@@ -29,7 +29,7 @@ const (
 )
 
 // Sweep finds what should have been woken and has neither timer nor wake-up nor a live
-// lease, and arms a timer for it. One replica sweeps at a time; where another is at it,
+// lease, and arms a timer for it; and it ends what erasing a customer has left. One replica sweeps at a time; where another is at it,
 // Sweep returns at once. foreign is called for each record that is to be left alone.
 func (l *Ledger) Sweep(ctx context.Context, worker string, foreign func(error)) (armed int, err error) {
 	creating, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -37,7 +37,7 @@ func (l *Ledger) Sweep(ctx context.Context, worker string, foreign func(error)) 
 		Durable:           sweepConsumer, // hence replicated as the stream is: it must not be lost, and in the way, with one node
 		Description:       "recovery sweep of one worker",
 		Metadata:          map[string]string{"worker": worker},
-		FilterSubjects:    []string{"activation.customer.*." + string(events.Started), "activation.customer.*." + string(events.Deferred)},
+		FilterSubjects:    []string{events.SubjectState(events.Started), events.SubjectState(events.Deferred), events.SubjectState(events.Forgotten)},
 		DeliverPolicy:     jetstream.DeliverLastPerSubjectPolicy,
 		AckPolicy:         jetstream.AckNonePolicy,
 		InactiveThreshold: sweepIdle,
@@ -103,16 +103,23 @@ func (l *Ledger) rearm(ctx context.Context, msg jetstream.Msg, foreign func(erro
 		foreign(err)
 		return false, nil
 	}
-	if due, ok := DueAt(r); !ok || l.now().Sub(due) < sweepGrace {
+	if r.State == events.Forgotten {
+		return false, l.eraseLeft(ctx, r)
+	}
+	// Who waits for DNS has looks before the next attempt, of which only the timer knows.
+	due, ok := DueAt(r)
+	watched := r.State == events.Deferred && r.Reason == events.DNSUnverified
+	if !ok || l.now().Sub(due) < sweepGrace && !watched {
 		return false, nil
 	}
 	for _, q := range []struct {
 		stream, filter string
 		quiet          func(*stored) bool
 	}{
-		{l.streams.Ledger, events.CustomerFamily(r.DomainID), func(m *stored) bool { return sequenceOf(m) == r.Sequence }},
 		{l.streams.Work, events.TimerSubject(r.DomainID), func(m *stored) bool { return m == nil }},
 		{l.streams.Work, events.DueSubject(r.DomainID), func(m *stored) bool { return m == nil }},
+		{l.streams.Work, events.RedoSubject(r.DomainID), func(m *stored) bool { return m == nil }},
+		{l.streams.Ledger, events.CustomerFamily(r.DomainID), func(m *stored) bool { return sequenceOf(m) == r.Sequence }},
 	} {
 		m, err := l.last(ctx, q.stream, q.filter)
 		if err != nil {
@@ -123,7 +130,7 @@ func (l *Ledger) rearm(ctx context.Context, msg jetstream.Msg, foreign func(erro
 		}
 	}
 	l.log.Debug("timer was lost, armed again", zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)))
-	return true, l.Arm(ctx, r.DomainID, l.now())
+	return true, l.Arm(ctx, r.DomainID, events.WakeUpSubject(r), l.now())
 }
 
 // DueAt is when a record must be looked at again: a deferred one at its next attempt, a

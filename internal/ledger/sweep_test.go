@@ -58,7 +58,7 @@ func testSweep(t *testing.T, p *place, _ *world) {
 	put(record(12, events.Started, leased(now.Add(-time.Hour))), record(12, events.Deferred, due(now.Add(1e9))))
 	armed := []int64{1, 2, 3}
 	const written = 18
-	if err := l.Arm(ctx, 7, now.Add(time.Hour)); err != nil {
+	if err := l.Arm(ctx, 7, events.DueSubject(7), now.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.js.Publish(ctx, events.DueSubject(8), nil); err != nil {

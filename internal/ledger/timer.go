@@ -5,19 +5,31 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/events"
 )
 
 // Arm sets a customer's one wake-up, in place of any earlier one. The server fires it
-// once, at that time or soon after; it is a hint only, the record says when.
-func (l *Ledger) Arm(ctx context.Context, domainID int64, at time.Time) error {
+// once, at that time or soon after, as a message on target ([events.DueSubject],
+// [events.RedoSubject]); it is a hint only, the record says when.
+func (l *Ledger) Arm(ctx context.Context, domainID int64, target string, at time.Time) error {
 	return l.publishUntil(ctx, &nats.Msg{
 		Subject: events.TimerSubject(domainID),
 		Header: nats.Header{
 			// Written here because the client's own option truncates to whole seconds.
 			"Nats-Schedule":        {"@at " + at.UTC().Format("2006-01-02T15:04:05.000000Z")},
-			"Nats-Schedule-Target": {events.DueSubject(domainID)},
+			"Nats-Schedule-Target": {target},
 		},
 	})
+}
+
+// Disarm drops a customer's wake-up, and what has fired of it and is not handled yet.
+func (l *Ledger) Disarm(ctx context.Context, domainID int64) error {
+	for _, subject := range []string{events.TimerSubject(domainID), events.DueSubject(domainID), events.RedoSubject(domainID)} {
+		if err := l.purge(ctx, l.streams.Work, jetstream.WithPurgeSubject(subject)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -69,7 +69,7 @@ func testTimerFires(t *testing.T, p *place, _ *world) {
 	l, id := w.ledger(t), w.customer()
 	fired := w.wakeUps(t)
 	at := soon()
-	if err := l.Arm(limited(t), id, at); err != nil {
+	if err := l.Arm(limited(t), id, events.DueSubject(id), at); err != nil {
 		t.Fatal(err)
 	}
 	m := w.last(t, w.layout.Streams.Work, events.TimerSubject(id))
@@ -92,7 +92,7 @@ func testTimerFires(t *testing.T, p *place, _ *world) {
 		return nil
 	})
 	// A time that has passed is due at once.
-	if err := l.Arm(limited(t), id, time.Now().Add(-time.Hour)); err != nil {
+	if err := l.Arm(limited(t), id, events.DueSubject(id), time.Now().Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	wantFired(t, fired, id, at)
@@ -113,7 +113,7 @@ func testTimerReplaced(t *testing.T, p *place, _ *world) {
 		{later, at.Add(time.Hour)},
 		{clock, at.Add(200 * time.Millisecond)},
 	} {
-		if err := l.Arm(limited(t), a.id, a.at); err != nil {
+		if err := l.Arm(limited(t), a.id, events.DueSubject(a.id), a.at); err != nil {
 			t.Fatal(err)
 		}
 	}

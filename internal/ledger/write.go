@@ -30,9 +30,9 @@ func (l *Ledger) Claim(ctx context.Context, r *events.Record, expected uint64) (
 	return current, err
 }
 
-// Defer writes a deferred record over another without a claim, if the room that outcomes
-// need is not touched. On [ErrConflict] the record now there is returned.
-func (l *Ledger) Defer(ctx context.Context, r *events.Record, expected uint64) (current *events.Record, err error) {
+// Put writes a record without a claim of its own, if the room that outcomes need is not
+// touched. On [ErrConflict] the record now there is returned, nil for none.
+func (l *Ledger) Put(ctx context.Context, r *events.Record, expected uint64) (current *events.Record, err error) {
 	if err := l.reserve(ctx); err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ type Customer struct {
 	Active bool
 
 	Domain            string // as the partner spells it; empty if missing
+	DomainType        string // DOMAIN, GROUP or a newer one
 	PartnershipStatus string // TRANSFER_READY, TERMS_AGREEMENT_READY, APPROVED or newer ones; a hint only
 	RequestID         string // see Error.RequestID
 	Sent              int    // requests written, repeats and redirects included
@@ -62,6 +63,8 @@ func readCustomer(body []byte, cut bool, domainID int64, maxPayload int) (Custom
 			active.add(value == true)
 		case "domain":
 			c.Domain = domainName(value)
+		case "domainType":
+			c.DomainType = codeOf(value)
 		case "partnership.status":
 			c.PartnershipStatus = codeOf(value)
 		}
@@ -145,9 +148,20 @@ func readDNSValues(body []byte) (DNSValues, bool) {
 	return DNSValues{
 		Domain:         domainName(values["domain"]),
 		IsActiveDomain: values["isActiveDomain"] == true,
-		CNAMEHost:      text(values, "cnameHost"),
-		CNAMETarget:    text(values, "cnameTarget"),
-		TXTHost:        text(values, "txtHost"),
-		TXTToken:       text(values, "txtToken"),
+		CNAMEHost:      dnsText(values, "cnameHost"),
+		CNAMETarget:    dnsText(values, "cnameTarget"),
+		TXTHost:        dnsText(values, "txtHost"),
+		TXTToken:       dnsText(values, "txtToken"),
 	}, whole
+}
+
+// maxDNSText is more than any record needs; what is longer is no value to publish.
+const maxDNSText = 1024
+
+func dnsText(values map[string]any, name string) string {
+	s := text(values, name)
+	if len(s) > maxDNSText || strings.ContainsFunc(s, unicode.IsControl) {
+		return ""
+	}
+	return s
 }

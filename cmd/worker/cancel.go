@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"activation-worker/internal/config"
+	"activation-worker/internal/events"
+)
+
+func cancelCommand() *cobra.Command {
+	var replay, why, as string
+	cmd := &cobra.Command{
+		Use:   "cancel [id…]",
+		Short: "Give up waiting customers, or what is left of a replay",
+		Long: `Makes waiting customers fail as cancelled: those named, or those that a replay has queued and nobody has
+attempted yet; a replay that is still queueing ends. They can be replayed or announced again.`,
+		Example: `  worker cancel 51200931 --why "order withdrawn"
+  worker cancel --replay 7d1f0c1e-… --why "wrong selection"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r := events.Request{ID: newRequestID(), Verb: events.VerbCancel, Selection: events.Selection{Replay: replay}}
+			if len(args) == 0 == (replay == "") {
+				return usageError{errors.New("give domain ids, or --replay with the id of one")}
+			}
+			if replay != token(replay) {
+				return usageError{fmt.Errorf("--replay: %.60q is no id of a replay", replay)}
+			}
+			p, err := simpleRequest(cmd, r, args, why, as)
+			if err == nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "%d cancelled\n", p.Done)
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&replay, "replay", "", "those that the replay with this `ID` has queued")
+	addRequestFlags(cmd.Flags(), &why, &as)
+	return cmd
+}
+
+func forgetCommand() *cobra.Command {
+	var why, as string
+	cmd := &cobra.Command{
+		Use:   "forget <id>…",
+		Short: "Erase what is kept of a customer",
+		Long: `Erases a customer's records, timer, pending requests, rejected announcements and published event. What stays is
+that the customer was forgotten, by whom, when and why, so that an old announcement does not bring the customer back; a
+new one does. It is refused while an attempt is under way. What cannot be reached is named: the signup pipeline's own
+stream, for one. The bytes leave the disk of NATS when it next compacts.`,
+		Example: `  worker forget 51200931 --why "erasure request 2026-118"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError{errors.New("a domain id is wanted")}
+			}
+			_, err := simpleRequest(cmd, events.Request{ID: newRequestID(), Verb: events.VerbForget}, args, why, as)
+			return err
+		},
+	}
+	addRequestFlags(cmd.Flags(), &why, &as)
+	return cmd
+}
+
+func addRequestFlags(fs *pflag.FlagSet, why, as *string) {
+	fs.StringVar(why, "why", "", "why, for the audit trail (needed)")
+	addAs(fs, as)
+	config.Flags(fs, config.GroupNATS, config.GroupStreams)
+}
+
+func addAs(fs *pflag.FlagSet, as *string) {
+	fs.StringVar(as, "as", "", "the `NAME` under which NATS permissions let you ask (default unverified- and the system's user name)")
+}
+
+// simpleRequest asks for something that needs no preview.
+func simpleRequest(cmd *cobra.Command, r events.Request, args []string, why, as string) (events.Progress, error) {
+	var err error
+	if r.IDs, err = idsOf(args); err != nil {
+		return events.Progress{}, usageError{err}
+	}
+	if r.Why = strings.TrimSpace(why); r.Why == "" || len(r.Why) > events.MaxWhy {
+		return events.Progress{}, usageError{fmt.Errorf("--why: say why, for the audit trail, in at most %d bytes", events.MaxWhy)}
+	}
+	c, err := config.Load(cmd.Flags(), os.Environ())
+	if err != nil {
+		return events.Progress{}, err
+	}
+	a, err := newAsker(cmd.Context(), cmd, c, "worker "+string(r.Verb), as)
+	if err != nil {
+		return events.Progress{}, err
+	}
+	defer a.nc.Close()
+	return a.ask(cmd.Context(), r, isTerminal(cmd.ErrOrStderr()))
+}
+
+// noStreams says what to do where the worker's streams are not there.
+func noStreams(err error) error {
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("%w: no worker has run yet, or WORKER_STREAM names another stream", err)
+	}
+	return err
+}

@@ -1,0 +1,79 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"activation-worker/internal/events"
+)
+
+// Erase removes everything of a customer's family that is older than a record.
+func (l *Ledger) Erase(ctx context.Context, r *events.Record) error {
+	return l.purge(ctx, l.streams.Ledger, jetstream.WithPurgeSubject(events.CustomerFamily(r.DomainID)), jetstream.WithPurgeSequence(r.Sequence))
+}
+
+// eraseLeft ends what an interrupted erasure has left.
+func (l *Ledger) eraseLeft(ctx context.Context, r *events.Record) error {
+	newest, err := l.last(ctx, l.streams.Ledger, events.CustomerFamily(r.DomainID))
+	if err != nil || sequenceOf(newest) != r.Sequence {
+		return err // announced anew since: what is older was erased before, or is looked at next time
+	}
+	first, err := l.get(ctx, l.streams.Ledger, map[string]any{"seq": 1, "next_by_subj": events.CustomerFamily(r.DomainID)})
+	if err != nil || first == nil || first.Sequence >= r.Sequence {
+		return err
+	}
+	return l.Erase(ctx, r)
+}
+
+// EraseRejection removes one rejection with its original.
+func (l *Ledger) EraseRejection(ctx context.Context, sequence uint64) error {
+	return l.delete(ctx, l.streams.Rejected, sequence)
+}
+
+// ErasePublished removes what a stream that sources the activated events has of a customer.
+func (l *Ledger) ErasePublished(ctx context.Context, stream string, domainID int64) error {
+	return l.purge(ctx, stream, jetstream.WithPurgeSubject(fmt.Sprintf("customer.activated.%d", domainID)))
+}
+
+func (l *Ledger) purge(ctx context.Context, stream string, what ...jetstream.StreamPurgeOpt) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	s, err := l.js.Stream(ctx, stream)
+	if err == nil {
+		err = s.Purge(ctx, what...)
+	}
+	if err != nil {
+		return fmt.Errorf("erase from stream %s: %w", stream, err)
+	}
+	return nil
+}
+
+func (l *Ledger) delete(ctx context.Context, stream string, sequence uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	s, err := l.js.Stream(ctx, stream)
+	if err == nil {
+		err = s.DeleteMsg(ctx, sequence)
+	}
+	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+		return fmt.Errorf("erase message %d of stream %s: %w", sequence, stream, err)
+	}
+	return nil
+}
+
+// MetadataPublish names, in the ledger's metadata, the stream that sources the activated events.
+const MetadataPublish = "publish-stream"
+
+// PublishStream is the stream that sources the activated events; empty for none.
+func (l *Ledger) PublishStream(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	s, err := l.js.Stream(ctx, l.streams.Ledger)
+	if err != nil {
+		return "", fmt.Errorf("read stream %s: %w", l.streams.Ledger, err)
+	}
+	return s.CachedInfo().Config.Metadata[MetadataPublish], nil
+}

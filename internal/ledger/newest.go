@@ -1,0 +1,109 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"activation-worker/internal/events"
+)
+
+const (
+	// newestBatch is how many records are looked at together, newestAtOnce how many of them at the same time.
+	newestBatch  = 256
+	newestAtOnce = 32
+)
+
+// Newest calls fn for each customer whose newest record is in one of the states (none:
+// any), in the order of the stream, until fn returns an error, which it returns. It holds a
+// few hundred records at a time. A record that is to be left alone goes to foreign, if that
+// is not nil. What is written meanwhile may be missed.
+func (l *Ledger) Newest(ctx context.Context, states []events.State, foreign func(error), fn func(*events.Record) error) error {
+	if len(states) == 0 {
+		states = events.States()
+	}
+	cfg := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}
+	for _, s := range states {
+		cfg.FilterSubjects = append(cfg.FilterSubjects, events.SubjectState(s))
+	}
+	var batch []*events.Record
+	var failed error
+	flush := func() bool {
+		failed = l.keepNewest(ctx, batch)
+		for _, r := range batch {
+			if failed == nil && r != nil {
+				failed = fn(r)
+			}
+		}
+		batch = batch[:0]
+		return failed == nil
+	}
+	err := l.each(ctx, l.streams.Ledger, cfg, func(e Entry) bool {
+		r, err := events.DecodeRecord(e.Subject, e.Sequence, e.Data)
+		if err != nil {
+			if foreign != nil {
+				foreign(err)
+			}
+			return true
+		}
+		batch = append(batch, r)
+		return len(batch) < newestBatch || flush()
+	})
+	if failed == nil && err == nil {
+		flush()
+	}
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+// keepNewest replaces the records by nil that are not their customers' newest.
+func (l *Ledger) keepNewest(ctx context.Context, batch []*events.Record) error {
+	asking, ctx := errgroup.WithContext(ctx)
+	asking.SetLimit(newestAtOnce)
+	for i, r := range batch {
+		if r.State == events.Activated {
+			continue // nothing follows but that it is forgotten, and then it is erased
+		}
+		asking.Go(func() error {
+			m, err := l.last(ctx, l.streams.Ledger, events.CustomerFamily(r.DomainID))
+			if sequenceOf(m) != r.Sequence {
+				batch[i] = nil
+			}
+			return err
+		})
+	}
+	return asking.Wait()
+}
+
+// Queued counts the customers whom a replay has queued since a sequence, as far as their records are kept.
+func (l *Ledger) Queued(ctx context.Context, replayID string, since uint64) (ids []int64, err error) {
+	cfg := jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{events.SubjectState(events.Deferred)},
+		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(1, since),
+	}
+	err = l.each(ctx, l.streams.Ledger, cfg, func(e Entry) bool {
+		r, err := events.DecodeRecord(e.Subject, e.Sequence, e.Data)
+		if err == nil && r.Awaits(events.TriggerReplay) && r.Trigger.ID == replayID {
+			ids = append(ids, r.DomainID)
+		}
+		return true
+	})
+	slices.Sort(ids)
+	return slices.Compact(ids), err
+}
+
+// LastSequence is that of the ledger's stream.
+func (l *Ledger) LastSequence(ctx context.Context) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	s, err := l.js.Stream(ctx, l.streams.Ledger)
+	if err != nil {
+		return 0, fmt.Errorf("read stream %s: %w", l.streams.Ledger, err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
+}

@@ -1,0 +1,206 @@
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"activation-worker/internal/events"
+	"activation-worker/internal/ledger"
+)
+
+// Options of an [Operator]. All are required but Now.
+type Options struct {
+	Conn      *nats.Conn
+	JetStream jetstream.JetStream
+	Ledger    *ledger.Ledger
+	Streams   events.Streams
+	Intake    string         // the intake's stream
+	Decoder   events.Decoder // for rejected announcements
+	Worker    string         // named in progress
+	Log       *zap.Logger
+	Now       func() time.Time
+}
+
+// Operator carries out what operators ask for, one request after the other. So the
+// worker alone writes the ledger, and a request waits in its stream while none runs.
+type Operator struct {
+	Options
+	log *zap.Logger
+}
+
+// New returns an operator that has not begun.
+func New(o Options) *Operator {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Operator{Options: o, log: o.Log.Named("operator")}
+}
+
+const (
+	pullExpiry  = 30 * time.Second
+	retryAfter  = 2 * time.Second
+	aliveEvery  = 10 * time.Second
+	progressGap = 200 * time.Millisecond
+)
+
+// Run takes requests until ctx ends. One that is cut short is delivered again, to this
+// worker or another, which goes on where it was left.
+func (o *Operator) Run(ctx context.Context) {
+	told := ""
+	for ctx.Err() == nil {
+		err := o.pull(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && err.Error() != told {
+			told = err.Error()
+			o.log.Warn("cannot take operators' requests, tried again and again", zap.Error(err))
+		}
+		wait(ctx, retryAfter)
+	}
+}
+
+func (o *Operator) pull(ctx context.Context) error {
+	cons, err := o.JetStream.Consumer(ctx, o.Streams.Work, events.ConsumerRequests)
+	if err != nil {
+		return err
+	}
+	messages, err := cons.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	for {
+		msg, err := messages.Next(jetstream.NextContext(ctx))
+		switch {
+		case errors.Is(err, jetstream.ErrNoHeartbeat):
+			continue // not the end: the server may only be busy
+		case err != nil:
+			return err
+		}
+		o.take(ctx, msg)
+	}
+}
+
+// take carries out one request and acknowledges it, whatever came of it; what NATS would not do now is done later.
+func (o *Operator) take(ctx context.Context, msg jetstream.Msg) {
+	j := &job{Operator: o, subject: msg.Subject()}
+	ctx, cancel := context.WithCancel(ctx)
+	alive := make(chan struct{})
+	go func() {
+		defer close(alive)
+		for wait(ctx, aliveEvery) {
+			_ = msg.InProgress() // a lost one is made up for by the next, or by the redelivery
+		}
+	}()
+	err := j.carryOut(ctx, msg.Data())
+	stopped := ctx.Err() != nil
+	cancel()
+	<-alive
+	log := o.log.With(zap.String("verb", string(j.request.Verb)), zap.String("request", j.request.ID), zap.String("user", j.request.User))
+	switch refused := (*refusal)(nil); {
+	case errors.As(err, &refused):
+		log.Warn("request refused", zap.String("because", refused.because))
+		j.end(true, refused.because)
+	case err != nil || stopped:
+		log.Warn("request cut short, it is taken up again", zap.Error(err))
+		if err := msg.NakWithDelay(retryAfter); err != nil {
+			log.Debug("negative ack not sent", zap.Error(err))
+		}
+		return
+	default:
+		log.Info("request carried out", zap.Int("done", j.progress.Done))
+	}
+	if err := msg.Ack(); err != nil {
+		log.Debug("ack not sent, the request comes again", zap.Error(err))
+	}
+}
+
+// refusal is why a request is not carried out, now or later.
+type refusal struct{ because string }
+
+func (r *refusal) Error() string { return r.because }
+
+// job is one request on its way.
+type job struct {
+	*Operator
+	subject  string
+	request  events.Request
+	progress events.Progress
+	told     time.Time
+}
+
+func (j *job) carryOut(ctx context.Context, data []byte) error {
+	var err error
+	j.request, err = events.DecodeRequest(j.subject, data)
+	if err != nil {
+		return &refusal{"the request cannot be read: " + err.Error()}
+	}
+	j.tell(true)
+	switch j.request.Verb {
+	case events.VerbReplay:
+		return j.replay(ctx)
+	case events.VerbCancel:
+		return j.cancel(ctx)
+	case events.VerbForget:
+		return j.forget(ctx)
+	}
+	return &refusal{fmt.Sprintf("there is no verb %q", j.request.Verb)}
+}
+
+// trigger is what records say of a change that an operator asked for.
+func (j *job) trigger() events.Trigger {
+	return events.Trigger{Kind: events.TriggerReplay, ID: j.request.ID}
+}
+
+// step notes one more customer done.
+func (j *job) step() {
+	j.progress.Done++
+	j.tell(false)
+}
+
+// end tells the outcome.
+func (j *job) end(failed bool, lines ...string) {
+	j.progress.Lines, j.progress.Ended, j.progress.Failed = lines, true, failed
+	j.tell(true)
+}
+
+// tell sends the progress to whoever watches; nobody has to.
+func (j *job) tell(now bool) {
+	if j.request.ID == "" || !now && j.Now().Sub(j.told) < progressGap {
+		return
+	}
+	j.told = j.Now()
+	j.progress.Worker = j.Worker
+	data, err := json.Marshal(j.progress)
+	if err == nil {
+		err = j.Conn.Publish(events.ProgressSubject(j.request.ID), data)
+	}
+	if err != nil {
+		j.log.Debug("progress not told", zap.Error(err))
+	}
+}
+
+// standing reports whether the request is still there: who cancels a replay removes it.
+func (j *job) standing(ctx context.Context) (bool, error) {
+	return j.Ledger.RequestStands(ctx, j.subject)
+}
+
+// wait pauses and reports whether ctx is still alive.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}

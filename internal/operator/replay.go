@@ -1,0 +1,176 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"activation-worker/internal/activation"
+	"activation-worker/internal/events"
+	"activation-worker/internal/ledger"
+)
+
+// moveTime bounds the writing of one customer's move. Who cancels a replay waits for that
+// long, and then knows that nothing more is written.
+const moveTime = 5 * time.Second
+
+// replay queues failed customers again, one after the other at the rate asked for. Its
+// first event is written before the first move, its last one after the last. Taken up
+// again after a crash, it finds in the ledger whom it has queued already.
+func (j *job) replay(ctx context.Context) error {
+	interval, err := j.request.Interval()
+	if err != nil {
+		return &refusal{err.Error()}
+	}
+	event, sequence, err := j.Ledger.LastReplay(ctx, j.request.ID)
+	switch {
+	case err != nil:
+		return err
+	case event != nil && event.Phase == events.Done:
+		j.progress.Done, j.progress.Total = event.Scheduled, event.Planned
+		j.end(false, "This replay was carried out already.")
+		return nil
+	}
+	var queued []int64
+	if event != nil {
+		if queued, err = j.Ledger.Queued(ctx, j.request.ID, sequence); err != nil {
+			return err
+		}
+	}
+	choices, lines, err := j.choose(ctx)
+	if err != nil {
+		return err
+	}
+	choices = slices.DeleteFunc(choices, func(c Choice) bool { return slices.Contains(queued, c.DomainID) })
+	if event == nil {
+		event = &events.ReplayEvent{
+			ReplayID: j.request.ID, By: j.request.User, Why: j.request.Why, Phase: events.Planned, Planned: len(choices),
+			Selection: events.ReplaySelection{Named: len(j.request.IDs), Selection: j.request.Selection},
+			Rate:      rateOf(j.request),
+		}
+		if err := j.Ledger.AnnounceReplay(ctx, *event); err != nil {
+			return err
+		}
+	}
+	j.progress.Done, j.progress.Total = len(queued), len(queued)+len(choices)
+	j.tell(true)
+	start := j.Now()
+	for i, c := range choices {
+		stands, err := j.standing(ctx)
+		if err != nil {
+			return err
+		}
+		if !stands {
+			j.end(true, fmt.Sprintf("The replay was cancelled after %d customers.", j.progress.Done))
+			return nil
+		}
+		if err := j.move(ctx, c, start.Add(time.Duration(i)*interval)); err != nil {
+			return err
+		}
+	}
+	event.Phase, event.Scheduled = events.Done, j.progress.Done
+	if err := j.Ledger.AnnounceReplay(ctx, *event); err != nil {
+		return err
+	}
+	j.end(false, lines...)
+	return nil
+}
+
+// choose lists whom the replay moves, without what else it needs to know of them, and says of the others why not.
+func (j *job) choose(ctx context.Context) (moves []Choice, lines []string, err error) {
+	others := map[activation.Replayed]int{}
+	err = j.chooser().Choose(ctx, j.request, func(why string) { lines = append(lines, why) }, func(c Choice) error {
+		if !c.Moves() {
+			others[c.Does]++
+			return nil
+		}
+		c.Record = nil // read again when its turn comes
+		moves = append(moves, c)
+		return nil
+	})
+	for _, does := range slices.Sorted(maps.Keys(others)) {
+		lines = append(lines, fmt.Sprintf("%d %s", others[does], Left(does)))
+	}
+	return moves, lines, err
+}
+
+// Left says in words why a replay leaves customers as they are.
+func Left(does activation.Replayed) string {
+	return map[activation.Replayed]string{
+		activation.NoCustomer:  "without a record: nothing to replay",
+		activation.InProgress:  "being attempted right now",
+		activation.AlreadyDone: "done already",
+		activation.Waits:       "waiting already, due by itself",
+	}[does]
+}
+
+// move queues one customer, if that is still to be done.
+func (j *job) move(ctx context.Context, c Choice, at time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, moveTime)
+	defer cancel()
+	for {
+		record, err := j.Ledger.Load(ctx, c.DomainID)
+		if err != nil {
+			return err
+		}
+		next := j.moved(record, c, at)
+		if next == nil && record != nil && record.Awaits(events.TriggerReplay) && record.Trigger.ID == j.request.ID {
+			j.step() // by a write of ours that was not known to be stored
+			return nil
+		}
+		if next == nil {
+			j.progress.Total-- // somebody else was here
+			j.tell(false)
+			return nil
+		}
+		if err := j.Ledger.Arm(ctx, c.DomainID, events.WakeUpSubject(next), next.NextAttemptAt); err != nil {
+			return err
+		}
+		_, err = j.Ledger.Put(ctx, next, sequenceOf(record))
+		switch {
+		case err == nil:
+			j.step()
+			return nil
+		case !errors.Is(err, ledger.ErrConflict):
+			return err
+		}
+	}
+}
+
+// moved is the record that queues a customer; nil where there is nothing to do any more.
+func (j *job) moved(record *events.Record, c Choice, at time.Time) *events.Record {
+	now := j.Now()
+	switch does := activation.ReplayOf(record); {
+	case c.Accepted != nil:
+		step := activation.Next(record, activation.Cue{Event: &c.Accepted.Event}, now).Step
+		if step == activation.Claim || step == activation.NewRound || step == activation.Anew {
+			return activation.Queued(record, c.Accepted, c.DomainID, events.Replay, j.trigger(), at, now)
+		}
+	case does == activation.Requeued:
+		return activation.Queued(record, nil, c.DomainID, events.Replay, j.trigger(), at, now)
+	case c.Hastens && does == activation.Waits && activation.CanHasten(record, now):
+		return activation.Hastened(record, j.trigger(), now)
+	}
+	return nil
+}
+
+func (j *job) chooser() Chooser {
+	return Chooser{Ledger: j.Ledger, Streams: j.Streams, JS: j.JetStream, Intake: j.Intake, Decoder: j.Decoder, Now: j.Now}
+}
+
+func rateOf(r events.Request) string {
+	if r.Rate == "" {
+		return events.DefaultReplayRate
+	}
+	return r.Rate
+}
+
+func sequenceOf(r *events.Record) uint64 {
+	if r == nil {
+		return 0
+	}
+	return r.Sequence
+}
