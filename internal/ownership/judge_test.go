@@ -66,6 +66,9 @@ func TestWhatOneResolverShows(t *testing.T) {
 		"a token without a kind shows no near miss": {
 			records: []string{domain + ". TXT abcd"}, token: "abc",
 		},
+		"a token without a kind": {
+			records: []string{domain + ". TXT abc"}, token: "abc", visible: true, seen: []string{apex + "abc"},
+		},
 		"an old token": {
 			records: []string{domain + ". TXT works-verify=old"}, seen: []string{apex + "works-verify=old"},
 		},

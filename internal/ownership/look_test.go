@@ -94,6 +94,10 @@ func TestTheSystemsServers(t *testing.T) {
 	wantUnanswered(t, err)
 	wantOpen(t, s, "system: "+broken.address+" REFUSED")
 
+	resolvConf(t, path, good.port, "127.0.0.2", "127.0.0.2", "127.0.0.2", "127.0.0.1") // the fourth is one too many
+	_, err = l.Look(t.Context(), wanted())
+	wantUnanswered(t, err)
+
 	resolvConf(t, path, good.port)
 	s, err = l.Look(t.Context(), wanted())
 	wantUnanswered(t, err)
