@@ -18,20 +18,22 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"golang.org/x/sync/errgroup"
 
 	"activation-worker/internal/partnerapi/simulator"
 )
 
 // simulation holds the flags of worker simulate.
 type simulation struct {
-	listen, dir, fromFile, faults string
-	tls, auto, verbose            bool
-	customers                     int
-	faultRate                     float64
-	seed                          uint64
-	latency                       time.Duration
-	rate, concurrency             int
-	unknown                       []string
+	listen, dns           string
+	dir, fromFile, faults string
+	tls, auto, verbose    bool
+	customers             int
+	faultRate             float64
+	seed                  uint64
+	latency               time.Duration
+	rate, concurrency     int
+	unknown               []string
 }
 
 // simulateCommand is worker simulate: the partner's stand-in on its own, for trying a worker out without the partner.
@@ -47,14 +49,19 @@ On stdout it prints the settings that make a worker use it; the same stand in si
 
 Callers on the same machine can look into it and steer it:
   GET  /simulator/journal     what came and what became of it
-  POST /simulator/customers   {"domainId":7,"terms":true,"dnsAfter":"30s"}
+  POST /simulator/customers   {"domainId":7,"terms":true,"dnsAfter":"30s","dnsRecords":"txt"}
+  POST /simulator/state       {"domainId":7,"terms":true,"dns":true,"active":false}; what is left out stays as it is
   POST /simulator/script      {"domainId":7,"operation":"activate","faults":["lost","slow=2s"]}
+
+With --dns it also answers for the customers' domains as the public DNS would: when a customer's DNS is done, with the
+records that dnsRecords says, "txt", "cname", both without it, "wrong" (an old token, a foreign target) or "none".
 
 A fault is [OPERATION@]PART[+PART...][*TIMES], TIMES empty for ever. The parts:
 ` + simulator.FaultHelp(),
 		Example: `  worker simulate
   worker simulate --customers 100 --fault-rate 0.2
   worker simulate --fault-rate 0.5 --faults 'activate@lost,500-applied,lag=5s' --seed 7
+  worker simulate --dns 127.0.0.1:8053
   worker simulate --unknown dns-missing=409:empty --unknown already-active=400:ALREADY_ACTIVE`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -63,6 +70,7 @@ A fault is [OPERATION@]PART[+PART...][*TIMES], TIMES empty for ever. The parts:
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:8090", "address to listen on")
+	flags.StringVar(&f.dns, "dns", "", "address of a DNS server for the customers' domains (default none)")
 	flags.BoolVar(&f.tls, "tls", false, "serve https, with a certificate authority made for it")
 	flags.StringVar(&f.dir, "dir", "", "directory for the private key and the like (default a temporary one, removed at the end)")
 	flags.IntVar(&f.customers, "customers", 0, "customers to begin with, from domain id 51200001 on, some of them not ready at once")
@@ -129,11 +137,28 @@ func (f *simulation) run(ctx context.Context, stdout, stderr io.Writer) (err err
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
 		base = "https://" + strings.TrimPrefix(base, "http://")
 	}
-	if err := printEnvironment(stdout, dir, base, partner.Credentials(), kept); err != nil {
-		return errors.Join(fmt.Errorf("simulate: %w", err), listener.Close())
+	var names *simulator.DNSServer
+	if f.dns != "" {
+		if names, err = partner.ListenDNS(ctx, f.dns); err != nil {
+			return errors.Join(fmt.Errorf("simulate: %w; change it with --dns", err), listener.Close())
+		}
+		kept.resolver = names.Addr()
 	}
-	log.Info("partner simulator listening", zap.String("address", base), zap.Float64("fault_rate", f.faultRate), zap.Uint64("seed", f.seed))
-	return serveUntil(ctx, listener, partner, log)
+	if err := printEnvironment(stdout, dir, base, partner.Credentials(), kept); err != nil {
+		err = errors.Join(fmt.Errorf("simulate: %w", err), listener.Close())
+		if names != nil {
+			err = errors.Join(err, names.Close())
+		}
+		return err
+	}
+	log.Info("partner simulator listening", zap.String("address", base), zap.String("dns", kept.resolver),
+		zap.Float64("fault_rate", f.faultRate), zap.Uint64("seed", f.seed))
+	serving, running := errgroup.WithContext(ctx)
+	serving.Go(func() error { return serveUntil(running, listener, partner, log) })
+	if names != nil {
+		serving.Go(func() error { return names.Serve(running) })
+	}
+	return serving.Wait()
 }
 
 // makeDir makes the directory that is named, or a temporary one that remove takes away.

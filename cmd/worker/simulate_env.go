@@ -13,10 +13,11 @@ import (
 	"activation-worker/internal/partnerapi/simulator"
 )
 
-// keptFiles are the files of worker simulate that a worker is pointed to.
+// keptFiles are the files of worker simulate that a worker is pointed to, and its DNS server.
 type keptFiles struct {
 	key       string
 	authority string // empty without --tls
+	resolver  string // empty without --dns
 }
 
 // keepCredentials puts the simulator's key and client secret into a directory, or takes those of an earlier run from there.
@@ -69,6 +70,10 @@ func printEnvironment(stdout io.Writer, dir, base string, creds simulator.Creden
 	}
 	if kept.authority != "" {
 		settings = append(settings, [2]string{"LINEWORKS_CA", kept.authority})
+	}
+	if kept.resolver != "" {
+		_, resolver, _ := strings.Cut(reachable("dns://"+kept.resolver), "://")
+		settings = append(settings, [2]string{"WORKER_DNS_RESOLVERS", resolver})
 	}
 	var lines strings.Builder
 	for _, one := range settings {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -171,6 +172,29 @@ func TestSimulateTLSFileAndFaults(t *testing.T) {
 	again := simulate(t, 7, args...)
 	if again.settings["LINEWORKS_CLIENT_SECRET"] != s.settings["LINEWORKS_CLIENT_SECRET"] {
 		t.Error("the credentials of the directory were not used again")
+	}
+}
+
+func TestSimulateDNS(t *testing.T) {
+	t.Parallel()
+	s := simulate(t, 7, "--dns", "127.0.0.1:0")
+	resolver := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var dialer net.Dialer
+		return dialer.DialContext(ctx, network, s.settings["WORKER_DNS_RESOLVERS"])
+	}}
+	_, rest, _ := strings.Cut(s.activate("12345"), `"domain":"`)
+	domain, _, _ := strings.Cut(rest, `"`)
+	if got, err := resolver.LookupTXT(t.Context(), domain+"."); err != nil || len(got) != 1 || !strings.HasPrefix(got[0], "works-verify=") {
+		t.Errorf("TXT of %q: %q, %v", domain, got, err)
+	}
+	if err := s.stop(); err != nil {
+		t.Errorf("stopped with %v", err)
+	}
+	cmd := simulateCommand()
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetArgs([]string{"--listen", "127.0.0.1:0", "--dns", "256.0.0.1:0"})
+	if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), "--dns") {
+		t.Errorf("got %v, want one that names --dns", err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 //
 //	GET  /simulator/journal     calls, counts and breaches
 //	POST /simulator/customers   customers as [DecodeCustomers] reads them
+//	POST /simulator/state       {"domainId":7,"terms":true,"dns":true,"active":false}; what is left out stays as it is
 //	POST /simulator/script      {"domainId":7,"operation":"activate","faults":["lost"]}; "operation":"token" for tokens
 //
 // Callers from elsewhere are refused, and so are web pages: the name they reached us by has to be a loopback one, and what
@@ -46,8 +47,14 @@ func (s *Simulator) serveAdmin(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		reply(w, http.StatusOK, "set")
+	case r.Method == http.MethodPost && r.URL.Path == AdminPath+"state":
+		if err := s.stateFrom(r); err != nil {
+			reply(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		reply(w, http.StatusOK, "set")
 	default:
-		reply(w, http.StatusNotFound, "there are GET journal, POST customers and POST script")
+		reply(w, http.StatusNotFound, "there are GET journal, POST customers, POST state and POST script")
 	}
 }
 
@@ -58,9 +65,7 @@ func (s *Simulator) scriptFrom(r *http.Request) error {
 		Operation string   `json:"operation"`
 		Faults    []string `json:"faults"`
 	}
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxRequest))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil {
+	if err := decodeStrictly(r, &in); err != nil {
 		return fmt.Errorf("read a script: %w", err)
 	}
 	op, err := ParseOperation(in.Operation)
@@ -77,6 +82,44 @@ func (s *Simulator) scriptFrom(r *http.Request) error {
 	}
 	s.Script(in.DomainID, op, faults...)
 	return nil
+}
+
+// stateFrom reads what is to change about one customer, and changes it.
+func (s *Simulator) stateFrom(r *http.Request) error {
+	var in struct {
+		DomainID int64 `json:"domainId"`
+		Terms    *bool `json:"terms"`
+		DNS      *bool `json:"dns"`
+		Active   *bool `json:"active"`
+	}
+	if err := decodeStrictly(r, &in); err != nil {
+		return fmt.Errorf("read a state: %w", err)
+	}
+	s.meet(in.DomainID)
+	if _, ok := s.Customer(in.DomainID); !ok {
+		return fmt.Errorf("read a state: there is no customer %d", in.DomainID)
+	}
+	changes := 0
+	for _, part := range []struct {
+		value *bool
+		set   func(int64, bool)
+	}{{in.Terms, s.SetTerms}, {in.DNS, s.SetDNS}, {in.Active, s.SetActive}} {
+		if part.value != nil {
+			part.set(in.DomainID, *part.value)
+			changes++
+		}
+	}
+	if changes == 0 {
+		return fmt.Errorf("read a state: want terms, dns or active of customer %d", in.DomainID)
+	}
+	return nil
+}
+
+// decodeStrictly reads one JSON value whose members are all known.
+func decodeStrictly(r *http.Request, into any) error {
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxRequest))
+	d.DisallowUnknownFields()
+	return d.Decode(into)
 }
 
 // loopback tells whether a host, with a port or without, is this machine by address or by the name localhost.

@@ -28,6 +28,9 @@ type Customer struct {
 	Active bool   `json:"active,omitempty"` // enableActiveDomain
 	Status string `json:"status,omitempty"` // partnership.status for good; empty: as the states say
 
+	// DNSRecords say what of it others see: [Simulator.DNSHandler] shows, once DNS is done, DNSBoth, DNSTXT and so on.
+	DNSRecords string `json:"dnsRecords,omitempty"`
+
 	TermsAfter time.Duration `json:"-"` // Terms comes true so long after [Simulator.Add]; in JSON "termsAfter":"30s"
 	DNSAfter   time.Duration `json:"-"` // DNS likewise; in JSON "dnsAfter"
 }

@@ -129,7 +129,8 @@ func (d *delay) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// DecodeCustomers reads customers as JSON: one array, or objects one after the other. Unknown members and ids below 1 are errors.
+// DecodeCustomers reads customers as JSON: one array, or objects one after the other. Unknown members and words, and ids
+// below 1, are errors.
 func DecodeCustomers(r io.Reader) ([]Customer, error) {
 	var all []Customer
 	for d := json.NewDecoder(r); ; {
@@ -153,6 +154,9 @@ func DecodeCustomers(r io.Reader) ([]Customer, error) {
 			c := one.Customer
 			if c.DomainID < 1 {
 				return nil, fmt.Errorf("read customers: after %d of them: domainId is %d, want a positive number", len(all), c.DomainID)
+			}
+			if !slices.Contains([]string{DNSBoth, DNSTXT, DNSCNAME, DNSWrong, DNSNone}, c.DNSRecords) {
+				return nil, fmt.Errorf("read customers: after %d of them: dnsRecords is %q, want txt, cname, wrong, none or nothing for both", len(all), c.DNSRecords)
 			}
 			c.TermsAfter, c.DNSAfter = time.Duration(one.TermsAfter), time.Duration(one.DNSAfter)
 			all = append(all, c)

@@ -17,5 +17,8 @@
 //	data.go, body.go, wire.go  what the fault does to object, bytes and connection
 //	journal.go   what came and what became of it, for tests to assert on
 //
+// Beside it, dns.go stands in for the public DNS: [Simulator.ListenDNS] shows the ownership records of those whose DNS is done, or
+// what else they published by mistake. The partner's own view is [Customer.DNS], so that the two may differ.
+//
 // Not simulated, answered as an unknown path: deleting customers, potential customers, subscriptions, usage and options.
 package simulator

@@ -179,6 +179,7 @@ func TestAdmin(t *testing.T) {
 	p.post("/simulator/customers", asJSON, `{"domainId":23} {"domainId":24}`).has(t, 200, "added 2")
 	for body, want := range map[string]string{
 		`{"domainId":0}`: "want a positive number", `{"domain":`: "after 0 of them", `{"domainId":1,"colour":2}`: "colour", `{"domainId":1,"dnsAfter":"soon"}`: "30s",
+		`{"domainId":1,"dnsRecords":"mx"}`: "dnsRecords",
 	} {
 		p.post("/simulator/customers", asJSON, body).has(t, 400, want)
 	}
@@ -201,6 +202,37 @@ func TestAdmin(t *testing.T) {
 	get("attacker.example").has(t, 403)
 	q := start(t)
 	q.post("/simulator/script", asJSON, `{}`).has(t, 404, "Api not exists")
+}
+
+func TestAdminSteersTheState(t *testing.T) {
+	t.Parallel()
+	p := start(t, func(o *simulator.Options) { o.Admin = true })
+	p.Add(simulator.Customer{DomainID: 8, Terms: true, TermsAfter: 1, DNSAfter: time.Hour, CompanyName: "Kept"})
+	set := func(body string) reply { return p.post("/simulator/state", "application/json", body) }
+	for _, step := range []struct {
+		body               string
+		terms, dns, active bool
+	}{
+		{`{"domainId":8,"dns":true}`, true, true, false},
+		{`{"domainId":8,"terms":false,"active":true}`, false, true, true},
+		{`{"domainId":8,"terms":true,"dns":false,"active":false}`, true, false, false},
+	} {
+		set(step.body).has(t, 200)
+		c, _ := p.Customer(8)
+		if c.Terms != step.terms || c.DNS != step.dns || c.Active != step.active || c.CompanyName != "Kept" {
+			t.Errorf("after %s: %+v", step.body, c)
+		}
+	}
+	for body, want := range map[string]string{
+		`{"domainId":8}`: "terms, dns or active", `{"domainId":9,"dns":true}`: "no customer 9", `{"domainId":8,"colour":true}`: "colour",
+	} {
+		set(body).has(t, 400, want)
+	}
+	q := start(t, func(o *simulator.Options) { o.Admin, o.Auto = true, true })
+	q.post("/simulator/state", "application/json", `{"domainId":9,"dns":false}`).has(t, 200)
+	if c, ok := q.Customer(9); !ok || !c.Terms || c.DNS {
+		t.Errorf("a customer met for the first time: %+v, %t", c, ok)
+	}
 }
 
 func TestAdminIsForThisMachine(t *testing.T) {
