@@ -42,7 +42,7 @@ func demoCommand() *cobra.Command {
 		Short: "See it work, with nothing else installed",
 		Long: `Runs everything in this one process: a NATS server with JetStream, a stand-in for the LINE WORKS partner
 API, and a worker between them. A crowd of customers accepts the terms. Some go smoothly; others are
-announced twice, meet a slow or a busy partner, lose the answer on its way, or are refused for good.
+announced twice, meet a slow or a busy partner, lose the answer on its way, are not ready yet, or are refused for good.
 
 What is shown comes from the worker's event stream, as any other program would read it: a live table on
 a terminal, else a line for each change. The summary at the end counts every customer and every call that
@@ -96,7 +96,12 @@ func (d *demo) perform(ctx context.Context, dir string, out io.Writer, log *zap.
 		return fmt.Errorf("demo: start the partner's stand-in: %w", err)
 	}
 	defer closePartner()
-	c, err := config.Load(nil, demoSettings(base, partner.Credentials()))
+	dns, closeDNS, err := startDNS(ctx, partner, log)
+	if err != nil {
+		return fmt.Errorf("demo: start a stand-in for the public DNS: %w", err)
+	}
+	defer closeDNS()
+	c, err := config.Load(nil, demoSettings(base, dns, partner.Credentials()))
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
@@ -120,7 +125,11 @@ func (d *demo) perform(ctx context.Context, dir string, out io.Writer, log *zap.
 		return fmt.Errorf("demo: %w", err)
 	}
 	defer client.Close()
-	worker := newWorker(c, nc, js, layout, ensurer(js, layout), client, nil, log)
+	looker, err := lookerOf(c)
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	worker := newWorker(c, nc, js, layout, ensurer(js, layout), client, looker, log)
 
 	// Announcing and watching are other programs' business: they have a connection of their own.
 	outside, outsideJS, err := broker.ConnectOnce(ctx, natsOptions(c, server.URL(), "worker demo", log))
@@ -128,7 +137,7 @@ func (d *demo) perform(ctx context.Context, dir string, out io.Writer, log *zap.
 		return fmt.Errorf("demo: %w", err)
 	}
 	defer outside.Close()
-	fmt.Fprint(out, "A NATS server, a stand-in for the LINE WORKS partner API and a worker run here.\n"+
+	fmt.Fprint(out, "A NATS server, stand-ins for the LINE WORKS partner API and for DNS, and a worker run here.\n"+
 		"Customers accept the terms; what becomes of them is read from its events.\n")
 	if d.forever {
 		fmt.Fprintf(out, "From another terminal: NATS_URL=%s worker status %d\n", server.URL(), firstDemoID)
@@ -181,8 +190,27 @@ func startPartner(ctx context.Context, log *zap.Logger) (partner *simulator.Simu
 	}, nil
 }
 
+// startDNS serves the customers' ownership records on a free loopback port until it is closed.
+func startDNS(ctx context.Context, partner *simulator.Simulator, log *zap.Logger) (address string, closeIt func(), err error) {
+	names, err := partner.ListenDNS(ctx, "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	serving, stop := context.WithCancel(ctx)
+	var served sync.WaitGroup
+	served.Go(func() {
+		if err := names.Serve(serving); err != nil {
+			log.Error("stand-in for DNS", zap.Error(err))
+		}
+	})
+	return names.Addr(), func() {
+		stop()
+		served.Wait()
+	}, nil
+}
+
 // demoSettings are all the settings there are: the environment is not asked.
-func demoSettings(base string, creds simulator.Credentials) []string {
+func demoSettings(base, dns string, creds simulator.Credentials) []string {
 	api, token := simulator.URLs(base)
 	return []string{
 		"LINEWORKS_API_URL=" + api,
@@ -197,7 +225,9 @@ func demoSettings(base string, creds simulator.Credentials) []string {
 		"WORKER_LEASE=15s",
 		"WORKER_STREAM_MAX_BYTES=1GiB",
 		// Nobody wants to watch for as long as one would wait in earnest.
-		"WORKER_BACKOFF=transient=1s/2s,unknown_outcome=1s/3s/5s,partner_unavailable=1s/2s",
+		"WORKER_BACKOFF=transient=1s/2s,unknown_outcome=1s/3s/5s,partner_unavailable=1s/2s,terms_pending=3s/4s",
+		"WORKER_DNS_SCHEDULE=watch=1s/2s,call=1m,visible=2s/4s",
+		"WORKER_DNS_RESOLVERS=" + dns,
 	}
 }
 

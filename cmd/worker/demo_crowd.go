@@ -20,6 +20,8 @@ type fate struct {
 	should string // in the summary
 
 	announced int               // terms-accepted events, each with an id of its own
+	backfill  bool              // announced as of old
+	lacks     lack              // when announced; for a while
 	faults    []simulator.Fault // of the partner's answers to activate
 
 	state   events.State
@@ -28,6 +30,14 @@ type fate struct {
 	applied int           // activate calls that take effect at the partner
 	calls   int           // activate calls, at least
 }
+
+// lack is what a customer is not ready for.
+type lack string
+
+const (
+	lacksDNS   lack = "DNS"
+	lacksTerms lack = "terms"
+)
 
 // fates are the kinds of customers, in the order of the summary.
 var fates = []fate{
@@ -59,6 +69,18 @@ var fates = []fate{
 		state: events.Activated, via: events.ViaLookup, applied: 1, calls: 1,
 	},
 	{
+		name: "DNS missing", should: "activated by two calls, the second when DNS shows the record",
+		announced: 1, lacks: lacksDNS, state: events.Activated, via: events.ViaActivate, applied: 1, calls: 2,
+	},
+	{
+		name: "terms open", should: "activated once the terms are accepted after all",
+		announced: 1, lacks: lacksTerms, state: events.Activated, via: events.ViaActivate, applied: 1, calls: 2,
+	},
+	{
+		name: "of last year", should: "activated behind the others, looked up first",
+		announced: 1, backfill: true, state: events.Activated, applied: 1, calls: 1,
+	},
+	{
 		name: "refused", should: "failed, with the partner's reason on record",
 		announced: 1, faults: []simulator.Fault{"409:CONTRACT_ENDED*"},
 		state: events.Failed, reason: events.Refused, calls: 1,
@@ -68,8 +90,8 @@ var fates = []fate{
 // fateMix is the order in which the fates come, over and over; the first eight have nearly every one.
 var fateMix = []string{
 	"fresh", "announced twice", "answer lost", "slow partner", "refused", "busy partner", "fresh", "lost, seen late",
-	"fresh", "announced twice", "fresh", "fresh", "over the quota", "answer lost", "fresh", "fresh",
-	"slow partner", "fresh", "lost, seen late", "fresh", "announced twice", "refused", "fresh", "fresh",
+	"DNS missing", "terms open", "of last year", "fresh", "over the quota", "answer lost", "DNS missing", "fresh",
+	"slow partner", "fresh", "lost, seen late", "terms open", "announced twice", "refused", "of last year", "fresh",
 }
 
 // firstDemoID is the domain id of the first customer.
@@ -82,6 +104,7 @@ type guest struct {
 	company string
 	since   time.Time // of its announcement
 
+	promised    bool           // to be ready soon
 	record      *events.Record // the newest; nil: none yet. Without the partner's object
 	activations int            // activated records
 	complete    bool           // the activated event carries the partner's customer
@@ -103,8 +126,25 @@ func companyName(n int) string {
 
 // register makes the customer known to the partner, fate included.
 func (g *guest) register(partner *simulator.Simulator) {
-	partner.Add(simulator.Customer{DomainID: g.id, CompanyName: g.company, Terms: true, DNS: true})
+	partner.Add(simulator.Customer{DomainID: g.id, CompanyName: g.company, Terms: g.lacks != lacksTerms, DNS: g.lacks != lacksDNS})
 	partner.Script(g.id, simulator.OpActivate, g.faults...)
+}
+
+// readyAfter is how long a customer is waited for who is not ready.
+const readyAfter = 3 * time.Second
+
+// getReady makes up for what the customer lacks, a while after the worker has found out.
+func (g *guest) getReady(partner *simulator.Simulator) {
+	if g.state() != events.Deferred || g.promised {
+		return
+	}
+	g.promised = g.lacks != ""
+	switch g.lacks {
+	case lacksDNS:
+		time.AfterFunc(readyAfter, func() { partner.SetDNS(g.id, true) })
+	case lacksTerms:
+		time.AfterFunc(readyAfter, func() { partner.SetTerms(g.id, true) })
+	}
 }
 
 // see takes over a record from the event stream.
@@ -238,6 +278,8 @@ func callsInWords(j simulator.Journal) string {
 			parts = append(parts, fmt.Sprintf("%d activate (%d took effect)", counts[op], applied))
 		case simulator.OpCustomer:
 			parts = append(parts, fmt.Sprintf("%d look-up", counts[op]))
+		case simulator.OpUpgradeDomain:
+			parts = append(parts, fmt.Sprintf("%d DNS data", counts[op]))
 		default:
 			parts = append(parts, fmt.Sprintf("%d %s", counts[op], op))
 		}

@@ -76,7 +76,7 @@ func (s *demoShow) announceAll(ctx context.Context, arrivals chan<- *guest) erro
 			return nil
 		}
 		for range g.announced {
-			_, err := announce(ctx, s.js, s.layout.IntakeSubject, "signup.terms.accepted", announcement("/domainId", g.id, "", ""), false)
+			_, err := announce(ctx, s.js, s.layout.IntakeSubject, "signup.terms.accepted", announcement("/domainId", g.id, "", ""), g.backfill)
 			if err != nil && ctx.Err() == nil {
 				return fmt.Errorf("announce domain %d: %w", g.id, err)
 			}
@@ -151,6 +151,7 @@ func (s *demoShow) watch(ctx context.Context, arrivals <-chan *guest, records <-
 		case r := <-records:
 			if i := r.DomainID - firstDemoID; i >= 0 && i < int64(len(s.guests)) {
 				s.guests[i].see(r)
+				s.guests[i].getReady(s.partner)
 				err = s.view.changed(s.guests[i], time.Now())
 			}
 		case now := <-ticker.C:

@@ -19,7 +19,7 @@ import (
 // TestDemoCrowd: a crowd with nearly every fate gets what it should, and the lines and the summary say so.
 func TestDemoCrowd(t *testing.T) {
 	t.Parallel()
-	d := demo{customers: 8, under: t.TempDir()}
+	d := demo{customers: 11, under: t.TempDir()}
 	var out, errOut bytes.Buffer
 	if err := d.run(t.Context(), &out, &errOut); err != nil {
 		t.Fatalf("demo: %v\n%s\n%s", err, &out, &errOut)
@@ -33,6 +33,9 @@ func TestDemoCrowd(t *testing.T) {
 		51200006: `busy partner +activated +via activate`,
 		51200007: `fresh +activated +via activate`,
 		51200008: `lost, seen late +activated +via lookup`,
+		51200009: `DNS missing +activated +via activate`,
+		51200010: `terms open +activated +via activate`,
+		51200011: `of last year +activated +via activate`,
 	}
 	for id, end := range ends {
 		for _, pattern := range []string{`announced +waits for its turn`, `started +attempt 1`, end} {
@@ -46,9 +49,12 @@ func TestDemoCrowd(t *testing.T) {
 		"51200008  ひので茶舗     lost, seen late  deferred   unknown_outcome, next attempt in ",
 		": the answer does not tell whether the request took effect\n",
 		"\nfresh              2 of 2  activated\n",
-		"\n8 customers: 7 activated, 1 failed.\n",
-		"\nPartner: 9 activate (7 took effect), ",
-		" look-up, 1 token; ",
+		"DNS missing      deferred   dns_unverified, next attempt in ",
+		"terms open       deferred   terms_pending, next attempt in ",
+		"of last year     deferred   backlog, next attempt in ",
+		"\n11 customers: 10 activated, 1 failed.\n",
+		" activate (10 took effect), ",
+		" look-up, ", " DNS data, 1 token; ",
 		"\nEach got what it should, and nobody was activated twice.\n",
 		"\nNext: worker run ",
 	} {

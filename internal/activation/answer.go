@@ -54,16 +54,16 @@ type Answer struct {
 	StartedAt   time.Time     // of the last request
 	At          time.Time     // when the answer was there
 
-	Domain  string          // Active, Inactive, Shown
-	Pending bool            // Inactive: the partner's status says that the terms are still to be accepted
-	NoProof bool            // Inactive: a customer whose domain needs no proof
-	Proven  bool            // Shown: the partner counts the ownership as proven
+	Domain  string             // Active, Inactive, Shown
+	Pending bool               // Inactive: the partner's status says that the terms are still to be accepted
+	NoProof bool               // Inactive: a customer whose domain needs no proof
+	Proven  bool               // Shown: the partner counts the ownership as proven
 	Wanted  []events.DNSRecord // Shown
 	Seen    []events.DNSRecord // Looked
 	Visible bool               // Looked: one of those wanted is there as wanted
 	Silent  []string           // Looked: resolvers that gave no answer
-	Object  json.RawMessage // Active: as received; nil if not kept
-	Omitted int             // bytes of an object that was not kept
+	Object  json.RawMessage    // Active: as received; nil if not kept
+	Omitted int                // bytes of an object that was not kept
 	Altered bool
 }
 
