@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,6 +28,7 @@ func newNATS(t testing.TB) (url string, js jetstream.JetStream) {
 type partner struct {
 	*simulator.Simulator
 	url       string
+	dns       string // address of the customers' DNS
 	answering atomic.Int64 // see answerAfter, in nanoseconds
 }
 
@@ -43,10 +46,23 @@ func newPartner(t testing.TB, o simulator.Options) *partner {
 	if err != nil {
 		t.Fatalf("the simulator: %v", err)
 	}
-	p := &partner{Simulator: sim}
+	names, err := sim.ListenDNS(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("the customers' DNS: %v", err)
+	}
+	p := &partner{Simulator: sim, dns: names.Addr()}
+	serving, stop := context.WithCancel(context.Background())
+	var served sync.WaitGroup
+	served.Go(func() {
+		if err := names.Serve(serving); err != nil {
+			t.Errorf("the customers' DNS: %v", err)
+		}
+	})
 	server := httptest.NewServer(p)
 	p.url = server.URL
 	t.Cleanup(func() {
+		stop()
+		served.Wait()
 		sim.Close()
 		server.Close()
 	})
@@ -89,6 +105,7 @@ func (p *partner) env() []string {
 		"LINEWORKS_CLIENT_SECRET=" + c.ClientSecret,
 		"LINEWORKS_SERVICE_ACCOUNT=" + c.ServiceAccount,
 		"LINEWORKS_PRIVATE_KEY=" + c.PrivateKeyPEM,
+		"WORKER_DNS_RESOLVERS=" + p.dns,
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 func setupCommand() *cobra.Command {
 	var check, withIntake, rebind bool
-	var rewind string
+	var rewind, publish string
 	cmd := &cobra.Command{
 		Use:   "setup",
 		Short: "Creates or updates streams and consumers",
@@ -22,6 +22,7 @@ func setupCommand() *cobra.Command {
 With --check it changes nothing, prints every difference, and exits 3 if there is one.`,
 		Example: `  NATS_URL=nats://localhost:4222 worker setup --with-intake
   worker setup --check
+  worker setup --publish-stream CUSTOMER
   worker setup --rewind-intake 2026-11-01T00:00:00Z`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,8 +38,8 @@ With --check it changes nothing, prints every difference, and exits 3 if there i
 					return usageError{fmt.Errorf("--rewind-intake: %q is no time: wanted RFC 3339, such as 2026-11-01T00:00:00Z", rewind)}
 				}
 			}
-			if check && (rebind || rewind != "") {
-				return usageError{errors.New("--check changes nothing: leave out --rewind-intake and --rebind-partner")}
+			if check && (rebind || rewind != "" || publish != "") {
+				return usageError{errors.New("--check changes nothing: leave out --rewind-intake, --rebind-partner and --publish-stream")}
 			}
 			if rebind && layout.Binding == (broker.Binding{}) {
 				return usageError{errors.New("--rebind-partner needs the LINEWORKS_ credentials of the partner to bind to")}
@@ -81,6 +82,16 @@ With --check it changes nothing, prints every difference, and exits 3 if there i
 			for _, change := range changes {
 				fmt.Fprintln(out, change)
 			}
+			if publish != "" && (err == nil || errors.Is(err, broker.ErrIntakeMissing)) {
+				made, err := broker.Publish(ctx, js, layout, publish)
+				for _, change := range made {
+					fmt.Fprintln(out, change)
+				}
+				if err != nil {
+					return err
+				}
+				changes = append(changes, made...)
+			}
 			if err != nil {
 				if errors.Is(err, broker.ErrIntakeMissing) && rewind == "" {
 					fmt.Fprintf(cmd.ErrOrStderr(), "worker: %v; the worker waits for it, or run worker setup --with-intake\n", err)
@@ -105,6 +116,7 @@ With --check it changes nothing, prints every difference, and exits 3 if there i
 	f.BoolVar(&check, "check", false, "print differences, change nothing, exit 3 if there are any")
 	f.BoolVar(&withIntake, "with-intake", false, "create the intake stream too, which is otherwise the signup pipeline's")
 	f.StringVar(&rewind, "rewind-intake", "", "read the intake again from a `TIME` (RFC 3339)")
+	f.StringVar(&publish, "publish-stream", "", "create a stream `NAME` that has the activated events alone, as customer.activated.<id>")
 	f.BoolVar(&rebind, "rebind-partner", false, "bind the ledger to the partner and tenant now configured")
 	config.Flags(f, config.GroupNATS, config.GroupPartner, config.GroupStreams)
 	return cmd

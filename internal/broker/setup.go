@@ -38,6 +38,9 @@ func (p *plan) run(ctx context.Context, now time.Time) error {
 		note(p, compareStream(spec, info))
 		if spec.role == ledger {
 			p.binding(info.Config)
+			if err := p.published(ctx, info.Config); err != nil {
+				return err
+			}
 		}
 	}
 	for _, spec := range p.layout.ofWork() {

@@ -170,6 +170,12 @@ func (g *gate) admit() (admitted, probe bool, shutFor time.Duration) {
 	return false, false, g.w.now().Sub(g.since)
 }
 
+func (g *gate) isShut() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shut != nil
+}
+
 // unused returns the ticket of a probe that came to nothing.
 func (g *gate) unused(probe bool) {
 	g.mu.Lock()

@@ -211,6 +211,9 @@ func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step a
 	case w.stopping():
 		t.giveUp()
 		return nil, 0, errStopping
+	case !probe && w.gate.isShut():
+		t.giveUp() // meanwhile
+		return nil, postponeLeast, nil
 	}
 	return t, 0, nil
 }

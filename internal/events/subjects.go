@@ -35,6 +35,9 @@ const (
 	ConsumerRequests  = "requests"  // on the work stream
 )
 
+// MetadataPublish names, in the ledger's metadata, the stream that sources the activated events.
+const MetadataPublish = "activation-publish-stream"
+
 // HeaderWriteToken names the header that tells whose compare-and-set was stored.
 const HeaderWriteToken = "Activation-Write-Token"
 
@@ -93,6 +96,9 @@ func ReplaySubject(replayID string) string { return "activation.replay." + repla
 func RequestSubject(v Verb, user, requestID string) string {
 	return "activation.request." + string(v) + "." + user + "." + requestID
 }
+
+// PublishedSubject is an activated customer's in the stream that sources the activated events.
+func PublishedSubject(domainID string) string { return "customer.activated." + domainID }
 
 // RejectedSubject is the subject of the rejection of the intake message with that stream sequence.
 func RejectedSubject(sequence uint64) string {

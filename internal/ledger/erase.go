@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -35,7 +36,7 @@ func (l *Ledger) EraseRejection(ctx context.Context, sequence uint64) error {
 
 // ErasePublished removes what a stream that sources the activated events has of a customer.
 func (l *Ledger) ErasePublished(ctx context.Context, stream string, domainID int64) error {
-	return l.purge(ctx, stream, jetstream.WithPurgeSubject(fmt.Sprintf("customer.activated.%d", domainID)))
+	return l.purge(ctx, stream, jetstream.WithPurgeSubject(events.PublishedSubject(strconv.FormatInt(domainID, 10))))
 }
 
 func (l *Ledger) purge(ctx context.Context, stream string, what ...jetstream.StreamPurgeOpt) error {
@@ -64,9 +65,6 @@ func (l *Ledger) delete(ctx context.Context, stream string, sequence uint64) err
 	return nil
 }
 
-// MetadataPublish names, in the ledger's metadata, the stream that sources the activated events.
-const MetadataPublish = "publish-stream"
-
 // PublishStream is the stream that sources the activated events; empty for none.
 func (l *Ledger) PublishStream(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -75,5 +73,5 @@ func (l *Ledger) PublishStream(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read stream %s: %w", l.streams.Ledger, err)
 	}
-	return s.CachedInfo().Config.Metadata[MetadataPublish], nil
+	return s.CachedInfo().Config.Metadata[events.MetadataPublish], nil
 }

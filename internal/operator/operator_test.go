@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -393,6 +394,15 @@ func TestForgetErasesACustomerInEveryState(t *testing.T) {
 			if err := d.ledger.Arm(t.Context(), id, events.DueSubject(id), time.Now().Add(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
+			if _, err := broker.Publish(t.Context(), d.js, d.layout, "CUSTOMER"); err != nil {
+				t.Fatal(err)
+			}
+			wasActivated := slices.Contains(states, events.Activated)
+			eventually(t, "what is activated is published", func() bool {
+				_, err := mustStream(t, d.js, "CUSTOMER").GetLastMsgForSubject(t.Context(), "customer.activated.51200931")
+				_, other := mustStream(t, d.js, "CUSTOMER").GetLastMsgForSubject(t.Context(), "customer.activated.7")
+				return (err == nil) == wasActivated && other == nil
+			})
 			rejected := events.Message{Subject: "signup.terms.accepted", Stream: "SIGNUP", Sequence: 9, Data: []byte(`{"domainId":51200931.0,"domain":"shop-51200931.example"}`)}
 			if err := d.ledger.Reject(t.Context(), rejected, &events.Undecodable{Reason: "x", Detail: "y"}); err != nil {
 				t.Fatal(err)
@@ -411,7 +421,7 @@ func TestForgetErasesACustomerInEveryState(t *testing.T) {
 				t.Fatalf("%+v", r)
 			}
 			kept := 0
-			for _, stream := range []string{"ACTIVATION", "ACTIVATION_REJECTED"} {
+			for _, stream := range []string{"ACTIVATION", "ACTIVATION_REJECTED", "CUSTOMER"} {
 				for _, m := range d.all(stream, ">") {
 					if bytes.Contains(m.Data(), []byte("shop-51200931")) || bytes.Contains(m.Data(), []byte("/signup 51200931")) || strings.Contains(m.Subject(), ".51200931.") {
 						kept++
@@ -429,6 +439,9 @@ func TestForgetErasesACustomerInEveryState(t *testing.T) {
 			}
 			if info := mustStream(t, d.js, "ACTIVATION_REJECTED").CachedInfo(); info.State.Msgs != 1 {
 				t.Errorf("%d rejections are left, want the other's", info.State.Msgs)
+			}
+			if _, err := mustStream(t, d.js, "CUSTOMER").GetLastMsgForSubject(t.Context(), "customer.activated.7"); err != nil {
+				t.Errorf("another customer is not published any more: %v", err)
 			}
 			if d.load(7).State != events.Activated {
 				t.Error("another customer is gone")

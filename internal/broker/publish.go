@@ -1,0 +1,96 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"activation-worker/internal/events"
+)
+
+// publishStream is a stream of the activated events alone, under subjects of its own, for
+// readers who are to see nothing else. It sources them from the ledger.
+func publishStream(l Layout, name string) streamSpec {
+	return streamSpec{
+		config: jetstream.StreamConfig{
+			Name:        name,
+			Description: "customers activated, for other programs",
+			Storage:     jetstream.FileStorage,
+			Retention:   jetstream.LimitsPolicy,
+			AllowDirect: true,
+			Replicas:    l.Replicas,
+			Sources: []*jetstream.StreamSource{{
+				Name: l.Streams.Ledger,
+				SubjectTransforms: []jetstream.SubjectTransformConfig{{
+					Source: events.SubjectState(events.Activated), Destination: events.PublishedSubject("{{wildcard(1)}}"),
+				}},
+			}},
+		},
+	}
+}
+
+// Publish makes the stream that sources the activated events, if it is missing, and notes
+// its name in the ledger's metadata, where erasing a customer finds it.
+func Publish(ctx context.Context, js jetstream.JetStream, l Layout, name string) ([]Change, error) {
+	a, err := newAdmin(js, l)
+	if err != nil {
+		return nil, err
+	}
+	m := &mender{admin: a}
+	err = m.publish(ctx, name)
+	return m.changes, err
+}
+
+func (m *mender) publish(ctx context.Context, name string) error {
+	info, err := m.streamInfo(ctx, m.layout.Streams.Ledger)
+	if err != nil {
+		return fmt.Errorf("publishing the activated events: %w", err)
+	}
+	spec := publishStream(m.layout, name)
+	is, made, err := m.makeStream(ctx, spec.config)
+	switch {
+	case err != nil:
+		return fmt.Errorf("publishing the activated events: %w", err)
+	case made:
+		m.made(spec.object())
+	case !sourcesFrom(is.Config, m.layout.Streams.Ledger):
+		return fmt.Errorf("publishing the activated events: stream %s exists and is something else: name another", name)
+	}
+	before := info.Config.Metadata[events.MetadataPublish]
+	if before == name {
+		return nil
+	}
+	config := info.Config
+	config.Metadata = maps.Clone(config.Metadata)
+	if config.Metadata == nil {
+		config.Metadata = map[string]string{}
+	}
+	config.Metadata[events.MetadataPublish] = name
+	if _, err := m.updateStream(ctx, config); err != nil {
+		return err
+	}
+	m.changes = append(m.changes, Change{Object: "stream " + config.Name, Setting: "publish stream", From: before, To: name})
+	return nil
+}
+
+func sourcesFrom(c jetstream.StreamConfig, ledger string) bool {
+	return len(c.Sources) == 1 && c.Sources[0].Name == ledger && len(c.Sources[0].SubjectTransforms) == 1 &&
+		c.Sources[0].SubjectTransforms[0].Source == events.SubjectState(events.Activated)
+}
+
+// published finds the publish stream that the ledger's metadata names and that is not there.
+func (p *plan) published(ctx context.Context, config jetstream.StreamConfig) error {
+	name := config.Metadata[events.MetadataPublish]
+	if name == "" {
+		return nil
+	}
+	_, err := p.streamInfo(ctx, name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		p.drifts = append(p.drifts, Drift{Object: "stream " + name, Is: "missing", Wants: "there", Do: "`worker setup --publish-stream " + name + "`"})
+		return nil
+	}
+	return gather(&p.drifts, err)
+}
