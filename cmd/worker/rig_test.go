@@ -28,7 +28,7 @@ func newNATS(t testing.TB) (url string, js jetstream.JetStream) {
 type partner struct {
 	*simulator.Simulator
 	url       string
-	dns       string // address of the customers' DNS
+	dns       string       // address of the customers' DNS
 	answering atomic.Int64 // see answerAfter, in nanoseconds
 }
 

@@ -29,8 +29,10 @@ var errStopping = errors.New("the worker is stopping")
 // acknowledgement is a redelivery that finds the record and goes on from there. An error
 // says that something of ours is not there; handedOver that somebody else ends the delivery.
 func (w *Worker) handle(ctx context.Context, d delivery) (handedOver bool, err error) {
-	var record *events.Record // an announcement claims without reading first
-	if d.accepted == nil {
+	// A fresh announcement claims without reading first. One of old is mostly a customer's who is done or waits, and
+	// whose timer must stay as it is.
+	var record *events.Record
+	if d.accepted == nil || d.cue(w.now()).Backlog {
 		if record, err = w.Ledger.Load(ctx, d.domainID); err != nil {
 			return false, w.cannot(d, "read the record", err)
 		}
@@ -131,6 +133,11 @@ func (w *Worker) put(ctx context.Context, d delivery, r, next *events.Record) (*
 	current, err := w.Ledger.Put(ctx, next, sequenceOf(r))
 	switch {
 	case errors.Is(err, ledger.ErrConflict):
+		if current != nil { // its timer has made way for ours
+			if err := w.arm(ctx, current); err != nil {
+				return nil, w.cannot(d, "arm the timer", err)
+			}
+		}
 		return current, nil
 	case err != nil:
 		return nil, w.cannot(d, "defer", err)

@@ -38,11 +38,18 @@ var cases = []struct {
 
 	{"a timer fires at its time", testTimerFires},
 	{"the newest timer replaces the older", testTimerReplaced},
+	{"a timer that is dropped does not fire", testDisarm},
+	{"a replayed customer is woken in the lane of replays", testRedoTarget},
 
 	{"a sweep arms what nothing will wake", testSweep},
 	{"a sweep of many", testSweepMany},
 	{"one sweeps at a time", testSweepAlone},
 	{"a sweep that is stopped frees the place", testSweepStopped},
+	{"a sweep looks after DNS watching and erasure", testSweepWatches},
+
+	{"erasing a customer leaves the last record", testErase},
+	{"requests stand until they are carried out or withdrawn", testRequests},
+	{"a replay is told, and finds whom it has queued", testReplays},
 
 	{"a rejection is recorded once", testReject},
 	{"a second message with the same sequence is rejected too", testRejectAgain},

@@ -137,6 +137,10 @@ func (j *job) move(ctx context.Context, c Choice, at time.Time) error {
 		case !errors.Is(err, ledger.ErrConflict):
 			return err
 		}
+		// Whoever wrote meanwhile may wait, and has lost the timer to ours: woken now, the customer gets it anew.
+		if err := j.Ledger.Arm(ctx, c.DomainID, events.DueSubject(c.DomainID), j.Now()); err != nil {
+			return err
+		}
 	}
 }
 
