@@ -106,6 +106,8 @@ func (r Request) check() error {
 		return fmt.Errorf("it names more than %d customers", MaxRequestIDs)
 	case len(r.IDs) == 0 && r.Selection.Empty():
 		return errors.New("it selects nobody")
+	case strings.ContainsFunc(r.Selection.Replay, notInToken):
+		return fmt.Errorf("%.60q is no id of a replay", r.Selection.Replay)
 	case r.Selection.Reason != "" && !knownReason(r.Selection.Reason):
 		return fmt.Errorf("there is no reason %.40q", r.Selection.Reason)
 	}
@@ -118,6 +120,11 @@ func (r Request) check() error {
 		return err
 	}
 	return nil
+}
+
+// notInToken reports what cannot stand in an id: it becomes a token of a subject, where * and > would mean others.
+func notInToken(c rune) bool {
+	return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-')
 }
 
 // DefaultReplayRate is that of a replay which names none.

@@ -14,6 +14,9 @@ import (
 // cancel gives up deferred customers: those that are named, or those that a replay has
 // queued and nobody has attempted yet. A replay that is still queueing is stopped first.
 func (j *job) cancel(ctx context.Context) error {
+	if len(j.request.IDs) == 0 && j.request.Selection.Replay == "" {
+		return &refusal{"cancel wants domain ids, or a replay"}
+	}
 	var lines []string
 	if len(j.request.IDs) > 0 {
 		j.progress.Total = len(j.request.IDs)
