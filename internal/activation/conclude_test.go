@@ -79,7 +79,8 @@ func TestARefusalIsFinalAndSaysWhy(t *testing.T) {
 	no := refused(act, 400, at(2*time.Second), func(a *activation.Answer) {
 		a.Code, a.PartnerText, a.RequestID = "INVALID_PARAMETER", "no", "b1946ac9"
 	})
-	got := conclude(t, claimed(), at(3*time.Second), no, answer(look, activation.Inactive, at(3*time.Second)))
+	got := conclude(t, claimed(), at(3*time.Second), no, answer(look, activation.Inactive, at(3*time.Second)),
+		answer(data, activation.Shown, at(3*time.Second)), answer(dns, activation.Looked, at(3*time.Second), visible))
 	wantState(t, got, events.Failed, events.Refused)
 	want := &events.Cause{
 		Operation: "activate", HTTPStatus: 400, Code: "INVALID_PARAMETER", PartnerText: "no", RequestID: "b1946ac9",

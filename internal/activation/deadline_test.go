@@ -28,7 +28,7 @@ func deadline(when time.Time) func(*events.Record) {
 func TestTheDeadlineIsTheLatestOfTheReasonsWithin45Days(t *testing.T) {
 	t.Parallel()
 	terms := activation.Verdict{State: events.Deferred, Reason: events.TermsPending, Cause: refused(act, 400, at(0)), Text: "terms"}
-	dns := activation.Verdict{State: events.Deferred, Reason: events.DNSUnverified, Cause: refused(act, 400, at(0)), Text: "dns"}
+	unproven := activation.Verdict{State: events.Deferred, Reason: events.DNSUnverified, Cause: refused(act, 400, at(0)), Text: "dns"}
 	transient := activation.Verdict{State: events.Deferred, Reason: events.Transient, Cause: answer(act, activation.Redirect, at(0)), Text: "wait"}
 	outage := activation.Verdict{State: events.Deferred, Reason: events.PartnerUnavailable, Cause: answer(act, activation.NoToken, at(0)), Text: "outage"}
 	began := func(d time.Duration) func(*events.Record) {
@@ -48,12 +48,12 @@ func TestTheDeadlineIsTheLatestOfTheReasonsWithin45Days(t *testing.T) {
 		"a shorter reason does not move it back":            {claimed(deadline(at(14 * day))), transient, at(14 * day)},
 		"a reason without a limit leaves it":                {claimed(deadline(at(3 * time.Hour))), outage, at(3 * time.Hour)},
 		"a reason without a limit makes none":               {claimed(), outage, time.Time{}},
-		"thirty days for DNS":                               {claimed(), dns, at(30 * day)},
-		"thirty days, first seen on the tenth":              {claimed(began(-10 * day)), dns, at(30 * day)},
-		"45 days after the round began at most":             {claimed(began(-20*day), deadline(at(10*time.Minute))), dns, at(25 * day)},
-		"the cap does not move it back either":              {claimed(began(-20*day), deadline(at(26*day))), dns, at(26 * day)},
+		"thirty days for DNS":                               {claimed(), unproven, at(30 * day)},
+		"thirty days, first seen on the tenth":              {claimed(began(-10 * day)), unproven, at(30 * day)},
+		"45 days after the round began at most":             {claimed(began(-20*day), deadline(at(10*time.Minute))), unproven, at(25 * day)},
+		"the cap does not move it back either":              {claimed(began(-20*day), deadline(at(26*day))), unproven, at(26 * day)},
 		"waived time is added":                              {claimed(waived(2 * time.Hour)), transient, at(day + 2*time.Hour)},
-		"waived time is added to the cap":                   {claimed(began(-20*day), waived(2*time.Hour)), dns, at(25*day + 2*time.Hour)},
+		"waived time is added to the cap":                   {claimed(began(-20*day), waived(2*time.Hour)), unproven, at(25*day + 2*time.Hour)},
 		"waived time that the deadline holds already stays": {claimed(seen(events.Transient, at(-time.Hour), 1), waived(2*time.Hour), deadline(at(day+time.Hour))), transient, at(day + time.Hour)},
 	} {
 		t.Run(sentence, func(t *testing.T) {

@@ -29,6 +29,14 @@ func announced(n int) *events.Accepted {
 	}
 }
 
+// cueOf is a fresh event, or a wake-up for none.
+func cueOf(accepted *events.Accepted) activation.Cue {
+	if accepted == nil {
+		return activation.Cue{}
+	}
+	return activation.Cue{Event: &accepted.Event}
+}
+
 // record is a stored record in a state, of the event 0, in its first attempt; mods change it.
 func record(state events.State, mods ...func(*events.Record)) *events.Record {
 	e := announced(0)
@@ -73,6 +81,10 @@ func answer(op activation.Operation, kind activation.Kind, when time.Time, mods 
 		a.Status, a.Domain, a.Object = 200, "hinode-foods.example", json.RawMessage(`{"domainId":51200931,"enableActiveDomain":true}`)
 	case activation.Inactive, activation.Listed:
 		a.Status = 200
+	case activation.Shown:
+		a.Status, a.Domain, a.Wanted = 200, "hinode-foods.example", []events.DNSRecord{proof, alias}
+	case activation.Looked, activation.Blind:
+		a.Sent, a.StartedAt = 0, time.Time{}
 	case activation.NotSent, activation.NotAsked, activation.NoToken:
 		a.Sent, a.StartedAt = 0, time.Time{}
 	case activation.Redirect:
@@ -82,6 +94,23 @@ func answer(op activation.Operation, kind activation.Kind, when time.Time, mods 
 		mod(&a)
 	}
 	return a
+}
+
+// proof and alias are the ownership records wanted; one of them is enough.
+var (
+	proof = events.DNSRecord{Type: "TXT", Host: "@", Name: "hinode-foods.example", Value: "works-verify=7Qm2"}
+	alias = events.DNSRecord{Type: "CNAME", Host: "wm4f1c", Name: "wm4f1c.hinode-foods.example", Value: "verify.works.example"}
+)
+
+// visible says that one of the records wanted was seen.
+func visible(a *activation.Answer) {
+	a.Visible, a.Seen = true, []events.DNSRecord{by(proof, "system")}
+}
+
+// by is a record as a resolver shows it.
+func by(r events.DNSRecord, resolver string) events.DNSRecord {
+	r.Host, r.Resolver = "", resolver
+	return r
 }
 
 // status sets the HTTP status.

@@ -158,11 +158,7 @@ func (w *world) checkOutcome(t *rapid.T) {
 		}
 	}
 	for _, d := range w.deliveries {
-		var ref *events.EventRef
-		if d.accepted != nil {
-			ref = &d.accepted.Event
-		}
-		if next := activation.Next(last, ref, w.now); last.State == events.Activated && next.Step != activation.Done {
+		if next := activation.Next(last, cueOf(d.accepted), w.now); last.State == events.Activated && next.Step != activation.Done {
 			t.Fatalf("after the activation a delivery leads to %v", next.Step)
 		}
 	}

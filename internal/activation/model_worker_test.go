@@ -101,11 +101,7 @@ func (by *worker) step(t *rapid.T, w *world, partner answerer) {
 // decide reads the ledger and follows the table.
 func (by *worker) decide(t *rapid.T, w *world) {
 	j, r, now := by.job, w.newest(), by.clock(w)
-	var ref *events.EventRef
-	if j.delivery.accepted != nil {
-		ref = &j.delivery.accepted.Event
-	}
-	d := activation.Next(r, ref, now)
+	d := activation.Next(r, cueOf(j.delivery.accepted), now)
 	if j.lost { // somebody wrote over our claim: the timer must be his
 		switch r.State {
 		case events.Deferred:

@@ -58,6 +58,8 @@ const (
 	act  = activation.Activate
 	look = activation.LookUp
 	list = activation.List
+	data = activation.DNSData
+	dns  = activation.LookDNS
 	none = activation.Nothing
 )
 
@@ -84,6 +86,8 @@ func TestPlan(t *testing.T) {
 
 	type answers = []activation.Answer
 	fresh := claimed()
+	first := func(r *events.Record) { r.LookFirst = true }
+	lookFirst := claimed(first)
 	for sentence, c := range map[string]struct {
 		claim   *events.Record
 		answers answers
@@ -96,24 +100,27 @@ func TestPlan(t *testing.T) {
 
 		"activate says active": {fresh, answers{ok(act, 5)}, none, verdict{state: events.Activated, via: events.ViaActivate, cause: 1}},
 
-		"400: look up":                         {fresh, answers{no(act, 400)}, look, verdict{}},
-		"400, active already":                  {fresh, answers{no(act, 400), ok(look, 6)}, none, verdict{state: events.Activated, via: events.ViaLookup, cause: 2}},
-		"400, not active: refused":             {fresh, answers{no(act, 400), inactive(6)}, none, verdict{state: events.Failed, reason: events.Refused, cause: 1}},
-		"400, look-up 404: not found":          {fresh, answers{no(act, 400), no(look, 404)}, none, deferred(events.CustomerNotFound, 1)},
-		"400, look-up 403: list":               {fresh, answers{no(act, 400), no(look, 403)}, list, verdict{}},
-		"400, look-up 400: not final":          {fresh, answers{no(act, 400), no(look, 400)}, none, deferred(events.Transient, 1)},
-		"400, look-up unclear: not final":      {fresh, answers{no(act, 400), odd(look, activation.Unclear)}, none, deferred(events.Transient, 1)},
-		"400, look-up not sent: not final":     {fresh, answers{no(act, 400), odd(look, activation.NotSent)}, none, deferred(events.Transient, 1)},
-		"400, look-up not asked: not final":    {fresh, answers{no(act, 400), odd(look, activation.NotAsked)}, none, deferred(events.Transient, 1)},
-		"400, look-up redirected: not final":   {fresh, answers{no(act, 400), odd(look, activation.Redirect)}, none, deferred(events.Transient, 1)},
-		"400, look-up 429: not final":          {fresh, answers{no(act, 400), no(look, 429)}, none, deferred(events.Transient, 1)},
-		"400, look-up 429 with a hint":         {fresh, answers{no(act, 400), refused(look, 429, s(5), retryAfter(time.Minute))}, none, deferred(events.Transient, 2)},
-		"400, look-up without token: everyone": {fresh, answers{no(act, 400), odd(look, activation.NoToken)}, none, deferred(events.PartnerUnavailable, 2)},
-		"400, look-up 401: everyone":           {fresh, answers{no(act, 400), no(look, 401)}, none, deferred(events.PartnerUnavailable, 2)},
+		"400: look up":                          {fresh, answers{no(act, 400)}, look, verdict{}},
+		"400, active already":                   {fresh, answers{no(act, 400), ok(look, 6)}, none, verdict{state: events.Activated, via: events.ViaLookup, cause: 2}},
+		"400, not active: which records?":       {fresh, answers{no(act, 400), inactive(6)}, data, verdict{}},
+		"400, look-up 404: not found":           {fresh, answers{no(act, 400), no(look, 404)}, none, deferred(events.CustomerNotFound, 1)},
+		"400, look-up 403: list":                {fresh, answers{no(act, 400), no(look, 403)}, list, verdict{}},
+		"400, look-up 400: list":                {fresh, answers{no(act, 400), no(look, 400)}, list, verdict{}},
+		"400, look-up 400, listed: refused":     {fresh, answers{no(act, 400), no(look, 400), listed}, none, verdict{state: events.Failed, reason: events.Refused, cause: 1}},
+		"400, look-up 400, list 403: everyone":  {fresh, answers{no(act, 400), no(look, 400), no(list, 403)}, none, deferred(events.PartnerUnavailable, 3)},
+		"400, look-up 400, list 429: not final": {fresh, answers{no(act, 400), no(look, 400), no(list, 429)}, none, deferred(events.Transient, 1)},
+		"400, look-up unclear: not final":       {fresh, answers{no(act, 400), odd(look, activation.Unclear)}, none, deferred(events.Transient, 1)},
+		"400, look-up not sent: not final":      {fresh, answers{no(act, 400), odd(look, activation.NotSent)}, none, deferred(events.Transient, 1)},
+		"400, look-up not asked: not final":     {fresh, answers{no(act, 400), odd(look, activation.NotAsked)}, none, deferred(events.Transient, 1)},
+		"400, look-up redirected: not final":    {fresh, answers{no(act, 400), odd(look, activation.Redirect)}, none, deferred(events.Transient, 1)},
+		"400, look-up 429: not final":           {fresh, answers{no(act, 400), no(look, 429)}, none, deferred(events.Transient, 1)},
+		"400, look-up 429 with a hint":          {fresh, answers{no(act, 400), refused(look, 429, s(5), retryAfter(time.Minute))}, none, deferred(events.Transient, 2)},
+		"400, look-up without token: everyone":  {fresh, answers{no(act, 400), odd(look, activation.NoToken)}, none, deferred(events.PartnerUnavailable, 2)},
+		"400, look-up 401: everyone":            {fresh, answers{no(act, 400), no(look, 401)}, none, deferred(events.PartnerUnavailable, 2)},
 
-		"409: look up":             {fresh, answers{no(act, 409)}, look, verdict{}},
-		"409, active already":      {fresh, answers{no(act, 409), ok(look, 6)}, none, verdict{state: events.Activated, via: events.ViaLookup, cause: 2}},
-		"409, not active: refused": {fresh, answers{no(act, 409), inactive(6)}, none, verdict{state: events.Failed, reason: events.Refused, cause: 1}},
+		"409: look up":                    {fresh, answers{no(act, 409)}, look, verdict{}},
+		"409, active already":             {fresh, answers{no(act, 409), ok(look, 6)}, none, verdict{state: events.Activated, via: events.ViaLookup, cause: 2}},
+		"409, not active: which records?": {fresh, answers{no(act, 409), inactive(6)}, data, verdict{}},
 
 		"401: everyone":                             {fresh, answers{no(act, 401)}, none, deferred(events.PartnerUnavailable, 1)},
 		"no token: everyone":                        {fresh, answers{odd(act, activation.NoToken)}, none, deferred(events.PartnerUnavailable, 1)},
@@ -123,9 +130,13 @@ func TestPlan(t *testing.T) {
 		"404 for the address: everyone":             {fresh, answers{refused(act, 404, s(5), func(a *activation.Answer) { a.NoSuchAPI = true })}, none, deferred(events.PartnerUnavailable, 1)},
 		"403: look up":                              {fresh, answers{no(act, 403)}, look, verdict{}},
 		"403, active already":                       {fresh, answers{no(act, 403), ok(look, 6)}, none, verdict{state: events.Activated, via: events.ViaLookup, cause: 2}},
-		"403, readable and not active: refused":     {fresh, answers{no(act, 403), inactive(6)}, none, verdict{state: events.Failed, reason: events.Refused, cause: 1}},
+		"403, readable and not active: records?":    {fresh, answers{no(act, 403), inactive(6)}, data, verdict{}},
 		"403, look-up 403: list":                    {fresh, answers{no(act, 403), no(look, 403)}, list, verdict{}},
-		"403, look-up 404: not found":               {fresh, answers{no(act, 403), no(look, 404)}, none, deferred(events.CustomerNotFound, 1)},
+		"403, look-up 404: list":                    {fresh, answers{no(act, 403), no(look, 404)}, list, verdict{}},
+		"403, 404, the list reads: not found":       {fresh, answers{no(act, 403), no(look, 404), listed}, none, deferred(events.CustomerNotFound, 1)},
+		"403, 404, list 403: everyone":              {fresh, answers{no(act, 403), no(look, 404), no(list, 403)}, none, deferred(events.PartnerUnavailable, 3)},
+		"403, look-up 400: list":                    {fresh, answers{no(act, 403), no(look, 400)}, list, verdict{}},
+		"403, 400, the list reads: refused":         {fresh, answers{no(act, 403), no(look, 400), listed}, none, verdict{state: events.Failed, reason: events.Refused, cause: 1}},
 		"403, 403, the list reads: not found":       {fresh, answers{no(act, 403), no(look, 403), listed}, none, deferred(events.CustomerNotFound, 1)},
 		"403, 403, list 403: everyone":              {fresh, answers{no(act, 403), no(look, 403), no(list, 403)}, none, deferred(events.PartnerUnavailable, 3)},
 		"403, 403, list 401: everyone":              {fresh, answers{no(act, 403), no(look, 403), no(list, 401)}, none, deferred(events.PartnerUnavailable, 3)},
@@ -138,7 +149,9 @@ func TestPlan(t *testing.T) {
 		"404: look up":                              {fresh, answers{no(act, 404)}, look, verdict{}},
 		"404, active already":                       {fresh, answers{no(act, 404), ok(look, 6)}, none, verdict{state: events.Activated, via: events.ViaLookup, cause: 2}},
 		"404, look-up 404: not found":               {fresh, answers{no(act, 404), no(look, 404)}, none, deferred(events.CustomerNotFound, 1)},
-		"404, look-up inactive: slow repeats":       {fresh, answers{no(act, 404), inactive(6)}, none, deferred(events.CustomerNotFound, 1)},
+		"404, look-up inactive: which records?":     {fresh, answers{no(act, 404), inactive(6)}, data, verdict{}},
+		"404, look-up 403: list":                    {fresh, answers{no(act, 404), no(look, 403)}, list, verdict{}},
+		"404, look-up 400, listed: not found":       {fresh, answers{no(act, 404), no(look, 400), listed}, none, deferred(events.CustomerNotFound, 1)},
 		"404, look-up 404 for the address":          {fresh, answers{no(act, 404), refused(look, 404, s(5), func(a *activation.Answer) { a.NoSuchAPI = true })}, none, deferred(events.PartnerUnavailable, 2)},
 		"429: wait":                                 {fresh, answers{no(act, 429)}, none, deferred(events.Transient, 1)},
 		"not sent: wait":                            {fresh, answers{odd(act, activation.NotSent)}, none, deferred(events.Transient, 1)},
@@ -162,7 +175,7 @@ func TestPlan(t *testing.T) {
 		"unsettled, the second spaced no: activate":     {claimed(unsettled(s(0), 1)), answers{inactive(70)}, act, verdict{}},
 		"settled in this attempt, then active":          {claimed(unsettled(s(0), 1)), answers{inactive(70), ok(act, 72)}, none, verdict{state: events.Activated, via: events.ViaActivate, cause: 2}},
 		"settled in this attempt, then 400: look up":    {claimed(unsettled(s(0), 1)), answers{inactive(70), no(act, 400)}, look, verdict{}},
-		"settled in this attempt, 400, not active":      {claimed(unsettled(s(0), 1)), answers{inactive(70), no(act, 400), inactive(72)}, none, verdict{state: events.Failed, reason: events.Refused, cause: 2}},
+		"settled in this attempt, 400, not active":      {claimed(unsettled(s(0), 1)), answers{inactive(70), no(act, 400), inactive(72)}, data, verdict{}},
 		"settled in this attempt, unclear: look up":     {claimed(unsettled(s(0), 1)), answers{inactive(70), odd(act, activation.Unclear)}, look, verdict{}},
 		"settled in this attempt, unclear, not active":  {claimed(unsettled(s(0), 1)), answers{inactive(70), odd(act, activation.Unclear), inactive(99)}, none, deferred(events.UnknownOutcome, 2)},
 		"settled in this attempt, 403, 403: list":       {claimed(unsettled(s(0), 1)), answers{inactive(70), no(act, 403), no(look, 403)}, list, verdict{}},
@@ -177,6 +190,22 @@ func TestPlan(t *testing.T) {
 		"unsettled, look-up not sent: wait":             {claimed(unsettled(s(0), 1)), answers{odd(look, activation.NotSent)}, none, deferred(events.Transient, 1)},
 		"unsettled, look-up not asked: wait":            {claimed(unsettled(s(0), 1)), answers{odd(look, activation.NotAsked)}, none, deferred(events.Transient, 1)},
 		"unsettled, look-up without token: everyone":    {claimed(unsettled(s(0), 1)), answers{odd(look, activation.NoToken)}, none, deferred(events.PartnerUnavailable, 1)},
+		"look first: look up":                           {lookFirst, nil, look, verdict{}},
+		"look first, active: done":                      {lookFirst, answers{ok(look, 6)}, none, verdict{state: events.Activated, via: events.ViaLookup, cause: 1}},
+		"look first, not active: activate at once":      {lookFirst, answers{inactive(6)}, act, verdict{}},
+		"look first, then active":                       {lookFirst, answers{inactive(6), ok(act, 7)}, none, verdict{state: events.Activated, via: events.ViaActivate, cause: 2}},
+		"look first, then 400: look up again":           {lookFirst, answers{inactive(6), no(act, 400)}, look, verdict{}},
+		"look first, 400: activate says more":           {lookFirst, answers{no(look, 400)}, act, verdict{}},
+		"look first, 404: not found":                    {lookFirst, answers{no(look, 404)}, none, deferred(events.CustomerNotFound, 1)},
+		"look first, 403: list":                         {lookFirst, answers{no(look, 403)}, list, verdict{}},
+		"look first, 403, listed: not found":            {lookFirst, answers{no(look, 403), listed}, none, deferred(events.CustomerNotFound, 1)},
+		"look first, 403, list 403: everyone":           {lookFirst, answers{no(look, 403), no(list, 403)}, none, deferred(events.PartnerUnavailable, 2)},
+		"look first, unclear: wait":                     {lookFirst, answers{odd(look, activation.Unclear)}, none, deferred(events.UnknownOutcome, 1)},
+		"look first, 429: wait":                         {lookFirst, answers{no(look, 429)}, none, deferred(events.Transient, 1)},
+		"look first, not asked: wait":                   {lookFirst, answers{odd(look, activation.NotAsked)}, none, deferred(events.Transient, 1)},
+		"look first, without token: everyone":           {lookFirst, answers{odd(look, activation.NoToken)}, none, deferred(events.PartnerUnavailable, 1)},
+		"look first and unsettled: one no is too few":   {claimed(unsettled(s(0), 0), first), answers{inactive(20)}, none, deferred(events.UnknownOutcome, 1)},
+		"look first and unsettled, 400: stays open":     {claimed(unsettled(s(0), 0), first), answers{no(look, 400)}, none, deferred(events.UnknownOutcome, 1)},
 		"unsettled since nobody knows when: begin anew": {claimed(func(r *events.Record) { r.Unsettled = true }), answers{inactive(999)}, none, deferred(events.UnknownOutcome, 1)},
 		"unsettled, a slow no to a look-up begun too early": {
 			// What it shows is the partner of 35 s after the no before, not of 61 s.
