@@ -127,9 +127,9 @@ type Known struct {
 	Reason events.Reason
 }
 
-// known looks an answer up in the operator's table.
+// known looks an answer up in the operator's table. What is unclear stays so, a 408 too.
 func (p Policy) known(a Answer) (meaning, bool) {
-	if a.Operation != Activate || a.Kind != Refusal {
+	if a.Operation != Activate || a.Kind != Refusal || classify(a).unclear {
 		return meaning{}, false
 	}
 	best := -1

@@ -130,6 +130,7 @@ func TestTheOperatorsTable(t *testing.T) {
 		{Status: 400, Code: "GONE", Reason: events.CustomerNotFound},
 		{Status: 403, Reason: events.PartnerUnavailable},
 		{Status: 404, Code: "NO", Reason: events.Refused},
+		{Status: 408, Reason: events.Refused},
 		{Status: 500, Reason: events.Refused},
 	}
 	code := func(status int, code string) activation.Answer {
@@ -167,6 +168,7 @@ func TestTheOperatorsTable(t *testing.T) {
 		"a code in other letters is another code":   {answers{code(404, "no"), notActive()}, want{ask: data}},
 		"not in the table":                          {answers{code(409, "TERMS"), notActive()}, want{ask: data}},
 		"unclear is not labelled anew":              {answers{answer(act, activation.Unclear, at(time.Second), status(500)), notActive()}, want{"", events.Deferred, events.UnknownOutcome}},
+		"408 is unclear, and not labelled anew":     {answers{code(408, ""), notActive()}, want{"", events.Deferred, events.UnknownOutcome}},
 		"what the look-up is answered is not meant": {answers{code(409, "X"), refused(look, 403, at(2*time.Second))}, want{ask: list}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
