@@ -55,6 +55,11 @@ func DefaultPolicy() Policy {
 			events.DNSUnverified:  30 * day,
 			events.TermsPending:   14 * day,
 		},
+		DNS: DNSSchedule{
+			WatchFirst: time.Minute, WatchLast: 30 * time.Minute,
+			Call:    []time.Duration{time.Hour, 6 * time.Hour, day},
+			Visible: []time.Duration{5 * time.Minute, 15 * time.Minute, time.Hour},
+		},
 	}
 }
 
