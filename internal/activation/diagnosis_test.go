@@ -90,6 +90,7 @@ func TestTheDiagnosisOfANo(t *testing.T) {
 		"the records, 429: not final":                   {fresh, answers{no(400), notActive(), dataRefused(429)}, waits(events.Transient)},
 		"the records, 429 with a hint":                  {fresh, answers{no(400), notActive(), dataRefused(429, retryAfter(time.Minute))}, want{"", events.Deferred, events.Transient, data}},
 		"the records, unclear: not final":               {fresh, answers{no(400), notActive(), oddData(activation.Unclear)}, waits(events.Transient)},
+		"the records, 408: not final":                   {fresh, answers{no(400), notActive(), dataRefused(408)}, waits(events.Transient)},
 		"the records, not sent: not final":              {fresh, answers{no(400), notActive(), oddData(activation.NotSent)}, waits(events.Transient)},
 		"the records, not asked: not final":             {fresh, answers{no(400), notActive(), oddData(activation.NotAsked)}, waits(events.Transient)},
 		"the records, redirected: not final":            {fresh, answers{no(400), notActive(), oddData(activation.Redirect)}, waits(events.Transient)},

@@ -84,14 +84,22 @@ func afterDNSData(claim *events.Record, answers []Answer, got Answer, p Policy) 
 	asked, _ := lastOf(answers, Activate)
 	m := classify(got)
 	switch {
-	case got.Kind == Shown && len(got.Wanted) > 0 && !got.Proven:
-		return LookDNS, Verdict{}
-	case got.Kind == Shown, got.Kind == Refusal && got.Status != 401 && got.Status != 429:
+	case got.lacksNothing():
 		return Nothing, seeing(claim, answers, got, p)
+	case got.Kind == Shown:
+		return LookDNS, Verdict{}
 	case m.reason == events.PartnerUnavailable:
 		return Nothing, deferred(m, got)
 	}
 	return Nothing, Verdict{State: events.Deferred, Reason: events.Transient, Cause: worst(asked, got), Text: p.meaningOf(asked).otherwise + ", and which ownership records it wants could not be asked"}
+}
+
+// lacksNothing reports an answer to the question for ownership records by which none is missing.
+func (a Answer) lacksNothing() bool {
+	if a.Kind == Shown {
+		return len(a.Wanted) == 0 || a.Proven
+	}
+	return a.Kind == Refusal && a.Status != 401 && a.Status != 429 && !classify(a).unclear
 }
 
 // afterLook follows our own look at DNS.

@@ -39,17 +39,20 @@ func WakeAt(r *events.Record, p Policy, now time.Time, jitter float64) time.Time
 }
 
 // Watched is the record that follows from a look at DNS between two calls; nil where it
-// has shown nothing new. Records that have become visible are worth a call at once, if none
+// has shown nothing new, or no record is wanted. Records that have become visible are worth a call at once, if none
 // has said no since they could first be seen.
 func Watched(r *events.Record, s Sight, p Policy, now time.Time) *events.Record {
 	dns := events.DNS{}
 	if r.DNS != nil {
 		dns = *r.DNS
 	}
+	if len(dns.Wanted) == 0 {
+		return nil
+	}
 	before := dns.Seen
-	dns.Seen = slices.Clone(s.Seen)
+	dns.Seen = append([]events.DNSRecord{}, s.Seen...)
 	for _, old := range before {
-		if slices.Contains(s.Silent, old.Resolver) {
+		if slices.Contains(s.Silent, old.Resolver) && !slices.Contains(dns.Seen, old) {
 			dns.Seen = append(dns.Seen, old)
 		}
 	}
@@ -63,11 +66,13 @@ func Watched(r *events.Record, s Sight, p Policy, now time.Time) *events.Record 
 	next.NextAttemptAt, next.Queued = r.NextAttemptAt, r.Queued
 	next.sighted(visible, now)
 	if visible && !was {
-		next.NextAttemptAt = now
+		call := latest(now, r.NotBefore)
 		if nos := next.Visibility.Nos; nos > 0 && len(p.DNS.Visible) > 0 {
-			next.NextAttemptAt = latest(now, r.LastCallAt.Add(p.DNS.Visible[min(nos, len(p.DNS.Visible))-1]))
+			call = latest(call, r.LastCallAt.Add(p.DNS.Visible[min(nos, len(p.DNS.Visible))-1]))
 		}
-		next.NextAttemptAt = latest(next.NextAttemptAt, r.NotBefore)
+		if call.Before(r.NextAttemptAt) { // a forced call, or the last one, is not put off
+			next.NextAttemptAt = call
+		}
 	}
 	return &next.Record
 }
@@ -131,10 +136,15 @@ func (d *draft) sight(answers []Answer) {
 		return
 	}
 	if d.Reason == events.DNSUnverified {
-		d.DNS = &events.DNS{Domain: data.Domain, Wanted: data.Wanted, Seen: []events.DNSRecord{}}
+		d.DNS = &events.DNS{Domain: cmp.Or(data.Domain, d.Domain), Wanted: []events.DNSRecord{}, Seen: []events.DNSRecord{}}
+		if !data.lacksNothing() {
+			d.DNS.Wanted = append(d.DNS.Wanted, data.Wanted...)
+		}
 	}
 	look, ok := lastOf(answers, LookDNS)
 	switch {
+	case !ok && data.lacksNothing():
+		d.sighted(true, data.At) // as far as the partner is concerned
 	case !ok:
 		return
 	case look.Kind == Looked:
