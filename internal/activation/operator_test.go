@@ -155,6 +155,19 @@ func TestLookFirstLastsUntilItIsAnswered(t *testing.T) {
 	}
 }
 
+// A look-up that must come first is like a call: whoever it keeps from being called cannot wait for ever.
+func TestWhoIsToBeLookedUpFirstIsGivenUpByTheLookUp(t *testing.T) {
+	t.Parallel()
+	claim := func() *events.Record {
+		return claimed(seen(events.Transient, at(-day), 9), deadline(at(0)), func(r *events.Record) { r.LookFirst = true })
+	}
+	redirect := func(began time.Time) activation.Answer {
+		return answer(look, activation.Redirect, began.Add(time.Second))
+	}
+	wantState(t, conclude(t, claim(), at(0), redirect(at(-tick))), events.Deferred, events.Transient)
+	wantState(t, conclude(t, claim(), at(0), redirect(at(0))), events.Failed, events.Transient)
+}
+
 func TestTheAttemptOfAReplayIsTheReplays(t *testing.T) {
 	t.Parallel()
 	queued := activation.Queued(record(events.Failed), nil, domainID, events.Replay, byReplay, at(2*time.Hour), at(time.Hour))

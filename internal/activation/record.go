@@ -298,7 +298,7 @@ func (d *draft) givenUp(reason events.Reason, tries int, answers []Answer, p Pol
 		return false
 	}
 	for _, a := range answers {
-		counts := a.Operation == Activate || a.Operation == LookUp && d.Unsettled
+		counts := a.Operation == Activate || a.Operation == LookUp && (d.Unsettled || d.LookFirst) // where no call may come before it
 		if counts && a.Sent > 0 && !a.StartedAt.Before(d.GiveUpAt) {
 			return true
 		}
