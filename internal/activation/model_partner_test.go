@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"activation-worker/internal/activation"
+	"activation-worker/internal/events"
 )
 
 // partner has a truth, which its answers may hide but never contradict: nothing is said
@@ -56,6 +57,10 @@ type reply struct {
 	kind    activation.Kind
 	status  int
 	address bool // 404 for the address
+	pending bool
+	noProof bool
+	proven  bool
+	wanted  []events.DNSRecord
 }
 
 var (
@@ -88,6 +93,12 @@ var (
 	yes      = reply{kind: activation.Active, status: 200}
 	inactive = reply{kind: activation.Inactive, status: 200}
 	listed   = reply{kind: activation.Listed, status: 200}
+
+	inactivePending = reply{kind: activation.Inactive, status: 200, pending: true}
+	inactiveGroup   = reply{kind: activation.Inactive, status: 200, noProof: true}
+	wants           = reply{kind: activation.Shown, status: 200, wanted: []events.DNSRecord{proof, alias}}
+	wantsNone       = reply{kind: activation.Shown, status: 200}
+	isProven        = reply{kind: activation.Shown, status: 200, wanted: []events.DNSRecord{proof}, proven: true}
 )
 
 // anyAnswer draws any answer that does not contradict the truth, after any time.
@@ -100,8 +111,10 @@ func (p *partner) anyAnswer(t *rapid.T, w *world, by *worker) activation.Answer 
 		choice = unclearReplies[:1]
 	case j.op == activation.List:
 		choice = append([]reply{listed, listed, listed, listed, listed}, otherReplies...)
+	case j.op == activation.DNSData:
+		choice = append([]reply{wants, wants, wants, wants, wants, wants, wants, wants, wants, wants, wantsNone, isProven}, otherReplies...)
 	case j.op == activation.LookUp && rapid.Bool().Draw(t, "truth"):
-		choice = []reply{inactive}
+		choice = []reply{inactive, inactive, inactivePending, inactiveGroup}
 		if j.request.shows {
 			choice = []reply{yes}
 		}
@@ -131,6 +144,7 @@ func (p *partner) anyAnswer(t *rapid.T, w *world, by *worker) activation.Answer 
 func (by *worker) answer(w *world, r reply) activation.Answer {
 	a := activation.Answer{
 		Operation: by.job.op, Kind: r.kind, Status: r.status, NoSuchAPI: r.address, RetryAfter: -1,
+		Pending: r.pending, NoProof: r.noProof, Proven: r.proven, Wanted: r.wanted,
 		Sent: 1, StartedAt: by.job.started, At: by.clock(w),
 	}
 	switch r.kind {
@@ -145,19 +159,31 @@ func (by *worker) answer(w *world, r reply) activation.Answer {
 // mood is how the partner is when the faults have ended: always the same, and in time.
 type mood struct {
 	name     string
-	activate reply // the answer to an activate that did not apply
-	look     reply // the answer to a look-up that does not show an active customer
+	activate reply         // the answer to an activate that did not apply
+	look     reply         // the answer to a look-up that does not show an active customer
+	well     time.Duration // after which all is well; 0: never
+	visible  time.Duration // after which the ownership records are visible to us; 0: never
+	began    time.Time
 }
 
-var moods = []mood{
-	{"well", yes, inactive},
-	{"refusing", reply{kind: activation.Refusal, status: 400}, inactive},
-	{"without this customer", reply{kind: activation.Refusal, status: 404}, reply{kind: activation.Refusal, status: 404}},
-	{"denying this customer", reply{kind: activation.Refusal, status: 403}, reply{kind: activation.Refusal, status: 403}},
-	{"at its limit", reply{kind: activation.Refusal, status: 429}, inactive},
-	{"vague", reply{kind: activation.Unclear, status: 500}, inactive},
-	{"redirecting", reply{kind: activation.Redirect, status: 307}, reply{kind: activation.Redirect, status: 307}},
-}
+var (
+	refusal400 = reply{kind: activation.Refusal, status: 400}
+	moods      = []mood{
+		{name: "well", activate: yes, look: inactive},
+		{name: "refusing", activate: refusal400, look: inactive, visible: tick},
+		{name: "refusing a group", activate: refusal400, look: inactiveGroup},
+		{name: "without this customer", activate: reply{kind: activation.Refusal, status: 404}, look: reply{kind: activation.Refusal, status: 404}},
+		{name: "denying this customer", activate: reply{kind: activation.Refusal, status: 403}, look: reply{kind: activation.Refusal, status: 403}},
+		{name: "at its limit", activate: reply{kind: activation.Refusal, status: 429}, look: inactive},
+		{name: "vague", activate: reply{kind: activation.Unclear, status: 500}, look: inactive},
+		{name: "redirecting", activate: reply{kind: activation.Redirect, status: 307}, look: reply{kind: activation.Redirect, status: 307}},
+		{name: "missing ownership records", activate: refusal400, look: inactive},
+		{name: "missing ownership records for days", activate: refusal400, look: inactive, visible: 3 * day, well: 3*day + 40*time.Minute},
+		{name: "seeing ownership records that we do not", activate: refusal400, look: inactive, well: 2 * day},
+		{name: "waiting for the terms", activate: refusal400, look: inactivePending, visible: tick},
+		{name: "waiting for the terms for days", activate: refusal400, look: inactivePending, visible: tick, well: 3 * day},
+	}
+)
 
 func (m mood) answer(p *partner) answerer {
 	return func(_ *rapid.T, w *world, by *worker) activation.Answer {
@@ -167,6 +193,8 @@ func (m mood) answer(p *partner) answerer {
 			return by.answer(w, unclearReplies[0])
 		case j.op == activation.List:
 			return by.answer(w, listed)
+		case j.op == activation.DNSData:
+			return by.answer(w, wants)
 		case j.op == activation.LookUp && j.request.shows:
 			return by.answer(w, yes)
 		case j.op == activation.LookUp:
@@ -175,7 +203,7 @@ func (m mood) answer(p *partner) answerer {
 			return by.answer(w, yes)
 		case j.request.applied:
 			return by.answer(w, unclearReplies[0])
-		case m.activate == yes:
+		case m.activate.kind == activation.Active, m.well > 0 && !w.now.Before(m.began.Add(m.well)):
 			p.activate(w.now, w.now)
 			p.ours = true
 			return by.answer(w, yes)

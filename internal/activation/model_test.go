@@ -2,6 +2,7 @@ package activation_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,21 +22,26 @@ const (
 )
 
 // world is one customer: a ledger written by compare-and-set, an intake and a timer that
-// deliver at least once, two workers and a partner. Everything in it is driven by draws,
-// one small step at a time, so that any two steps of any two workers can come in between.
+// deliver at least once, two workers, an operator, DNS and a partner. Everything in it is
+// driven by draws, one small step at a time, so that any two steps of any two can come in between.
 type world struct {
-	now        time.Time // the true time, also the NATS server's
-	ledger     [][]byte
-	records    []*events.Record // the same, decoded
+	now        time.Time        // the true time, also the NATS server's
+	sequence   int              // the ledger's last
+	records    []*events.Record // of the customer, as the ledger's messages read: a forgotten one's are erased
 	deliveries []*delivery
 	timer      time.Time // zero: none
 	timerLost  bool      // ever
 	workers    [2]*worker
+	operator   *order
 	partner    partner
+	zone       zone
 	published  []*events.Accepted
+	passedOver map[string]bool // events that found the customer activated, or being of old, waiting already
 
-	counted int    // activate requests that the ledger has to show
-	doubt   *doubt // what the ledger has to know of an unclear outcome; nil: nothing
+	counted   int              // activate requests that the ledger has to show
+	doubt     *doubt           // what the ledger has to know of an unclear outcome; nil: nothing
+	lookFirst bool             // no call before a look-up was answered
+	erased    *events.EventRef // the newest event that a forgotten record stands for; nil: not forgotten
 }
 
 // delivery is a terms-accepted event, or a wake-up, until it is acknowledged.
@@ -52,7 +58,7 @@ type doubt struct {
 }
 
 func newWorld() *world {
-	w := &world{now: at(0)}
+	w := &world{now: at(0), passedOver: map[string]bool{}}
 	for i := range w.workers {
 		w.workers[i] = &worker{name: fmt.Sprintf("w%d", i+1)}
 	}
@@ -67,9 +73,9 @@ func (w *world) newest() *events.Record {
 	return w.records[len(w.records)-1]
 }
 
-// write is the compare-and-set. It stores what the ledger would: the encoded record.
+// write is the compare-and-set. It stores what the ledger would: the encoded record. A worker of none is the operator.
 func (w *world) write(t *rapid.T, by *worker, r *events.Record, expected int) bool {
-	if expected != len(w.ledger) {
+	if expected != w.sequence {
 		return false
 	}
 	now := by.clock(w)
@@ -81,8 +87,21 @@ func (w *world) write(t *rapid.T, by *worker, r *events.Record, expected int) bo
 	if err != nil {
 		t.Fatalf("the record cannot be read: %v", err)
 	}
-	w.inspect(t, by, w.newest(), stored)
-	w.ledger, w.records = append(w.ledger, msg), append(w.records, stored)
+	before := w.newest()
+	w.inspect(t, by, before, stored)
+	if claimed := before != nil && before.State == events.Started; !claimed && r.State == events.Deferred && w.timer.IsZero() {
+		w.timerLost = true // it was set before the record was written, and whoever it woke found the record before
+	}
+	w.sequence++
+	w.records = append(w.records, stored)
+	switch {
+	case r.State == events.Forgotten: // and nothing else is left
+		w.erased = &before.Event
+		w.records, w.counted, w.doubt, w.lookFirst = w.records[len(w.records)-1:], 0, nil, false
+		w.partner.ours, w.timer = false, time.Time{}
+	case before == nil && r.State == events.Deferred, before != nil && before.State == events.Forgotten, r.Queued && r.Reason == events.Backlog:
+		w.lookFirst = true
+	}
 	return true
 }
 
@@ -100,6 +119,7 @@ func (w *world) pass(d time.Duration) {
 		w.timer = time.Time{}
 		w.deliveries = append(w.deliveries, &delivery{from: w.now})
 	}
+	w.deliveries = slices.DeleteFunc(w.deliveries, func(d *delivery) bool { return d.acked && d.accepted == nil })
 }
 
 // ready are the deliveries that a worker could be given now.
@@ -118,7 +138,7 @@ func (w *world) sweep(by *worker) {
 	switch {
 	case r == nil || !w.timer.IsZero():
 	case r.State == events.Deferred:
-		w.timer = r.NextAttemptAt
+		w.timer = activation.WakeAt(r, policy, by.clock(w), 0)
 	case r.State == events.Started && !by.clock(w).Before(r.LeaseExpiresAt):
 		w.timer = w.now
 	}
@@ -142,7 +162,7 @@ func TestThePromisesHoldUnderAnyOrderOfFaults(t *testing.T) {
 			t.Parallel()
 			rapid.Check(t, func(t *rapid.T) {
 				w := newWorld()
-				w.publish(&events.Accepted{DomainID: domainID, Event: events.EventRef{ID: "E0", Stream: "SIGNUP", StreamCreated: at(0)}})
+				w.publish(&events.Accepted{DomainID: domainID, Backfill: rapid.Bool().Draw(t, "backfill"), Event: events.EventRef{ID: "E0", Stream: "SIGNUP", StreamCreated: at(0)}})
 				actions := w.faults(draw.skew, draw.leaps)
 				if !draw.crashes {
 					delete(actions, "crash")
@@ -179,7 +199,7 @@ func (w *world) faults(skew time.Duration, leaps []time.Duration) map[string]fun
 			w.pass(max(0, w.nextThing().Sub(w.now)))
 		},
 		"publish": func(t *rapid.T) {
-			e := &events.Accepted{DomainID: domainID, Event: events.EventRef{Stream: "SIGNUP", StreamCreated: at(0)}}
+			e := &events.Accepted{DomainID: domainID, Backfill: rapid.IntRange(0, 3).Draw(t, "backfill") == 0, Event: events.EventRef{Stream: "SIGNUP", StreamCreated: at(0)}}
 			e.Event.ID = fmt.Sprintf("E%d", rapid.IntRange(0, len(w.published)).Draw(t, "id")) // an old one: published again
 			w.publish(e)
 		},
@@ -187,11 +207,23 @@ func (w *world) faults(skew time.Duration, leaps []time.Duration) map[string]fun
 			e := rapid.SampledFrom(w.published).Draw(t, "event")
 			w.deliveries = append(w.deliveries, &delivery{accepted: e, from: w.now})
 		},
-		"a stray wake-up": func(*rapid.T) { w.deliveries = append(w.deliveries, &delivery{from: w.now}) },
-		"lose the timer":  func(*rapid.T) { w.timerLost = w.timerLost || !w.timer.IsZero(); w.timer = time.Time{} },
-		"sweep":           func(t *rapid.T) { w.sweep(rapid.SampledFrom(w.workers[:]).Draw(t, "worker")) },
+		"make the activator anew": func(t *rapid.T) {
+			if rapid.IntRange(0, 4).Draw(t, "one in five") == 0 {
+				for _, e := range w.published {
+					w.deliveries = append(w.deliveries, &delivery{accepted: e, from: w.now})
+				}
+			}
+		},
+		"records in DNS change":     w.zone.change,
+		"an operator asks":          w.ask,
+		"the operator's work":       w.operate,
+		"the operator's work again": w.operate,
+		"a stray wake-up":           func(*rapid.T) { w.deliveries = append(w.deliveries, &delivery{from: w.now}) },
+		"lose the timer":            func(*rapid.T) { w.timerLost = w.timerLost || !w.timer.IsZero(); w.timer = time.Time{} },
+		"sweep":                     func(t *rapid.T) { w.sweep(rapid.SampledFrom(w.workers[:]).Draw(t, "worker")) },
 		"crash": func(t *rapid.T) {
 			rapid.SampledFrom(w.workers[:]).Draw(t, "worker").job = nil
+			w.operator = nil
 		},
 		"set a clock": func(t *rapid.T) {
 			rapid.SampledFrom(w.workers[:]).Draw(t, "worker").offset = time.Duration(rapid.Int64Range(-int64(skew), int64(skew)).Draw(t, "offset"))
@@ -221,18 +253,20 @@ func (w *world) nextThing() time.Time {
 // calmDown ends the faults and expects every event to end in one outcome.
 func (w *world) calmDown(t *rapid.T) {
 	mood := rapid.SampledFrom(moods).Draw(t, "mood of the partner")
+	w.operator, w.zone, mood.began = nil, zone{off: mood.visible == 0 && rapid.Bool().Draw(t, "resolvers off")}, w.now
 	const enough = 30_000 // time in an outage is given back, so that a deadline can be weeks away
 	for range enough {
 		w.check(t)
+		w.zone.there = mood.visible > 0 && !w.now.Before(mood.began.Add(mood.visible))
 		switch by, ready := w.busy(), w.ready(); {
 		case by != nil:
 			by.step(t, w, mood.answer(&w.partner))
 			w.pass(100 * time.Millisecond)
 		case len(ready) > 0:
-			w.workers[len(w.ledger)%2].take(w, ready[0])
+			w.workers[w.sequence%2].take(w, ready[0])
 		case !w.timer.IsZero() || w.pending():
 			w.pass(max(0, w.nextThing().Sub(w.now)))
-		case w.newest() == nil || w.newest().State != events.Activated && w.newest().State != events.Failed:
+		case w.newest() == nil || !final(w.newest()):
 			if !w.timerLost {
 				t.Fatalf("no timer was lost, and yet only the sweep can go on from %s", w.newest().State)
 			}
@@ -259,8 +293,8 @@ func describe(r *events.Record) string {
 	if r == nil {
 		return "unknown"
 	}
-	return fmt.Sprintf("%s %s (round %d, attempt %d, unsettled %v, written %v, next %v, not before %v, give up %v)",
-		r.State, r.Reason, r.Round, r.Attempt, r.Unsettled, r.Time, r.NextAttemptAt, r.NotBefore, r.GiveUpAt)
+	return fmt.Sprintf("%s %s (%+v, round %d, attempt %d, unsettled %v, written %v, next %v, not before %v, give up %v)",
+		r.State, r.Reason, r.Trigger, r.Round, r.Attempt, r.Unsettled, r.Time, r.NextAttemptAt, r.NotBefore, r.GiveUpAt)
 }
 
 var policy = activation.DefaultPolicy()

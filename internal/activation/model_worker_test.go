@@ -1,6 +1,7 @@
 package activation_test
 
 import (
+	"slices"
 	"time"
 
 	"pgregory.net/rapid"
@@ -16,7 +17,12 @@ type worker struct {
 	job    *job
 }
 
-func (by *worker) clock(w *world) time.Time { return w.now.Add(by.offset) }
+func (by *worker) clock(w *world) time.Time {
+	if by == nil {
+		return w.now
+	}
+	return w.now.Add(by.offset)
+}
 
 // stage is what a job does in its next step. A crash can come before any.
 type stage int
@@ -27,6 +33,7 @@ const (
 	claiming
 	asking
 	awaiting
+	looking
 	schedulingOutcome
 	recording
 )
@@ -40,7 +47,6 @@ type job struct {
 	expected int // the family's last sequence when it was read, or our claim
 	step     activation.Step
 	decided  time.Time
-	until    time.Time
 	next     *events.Record // to be written
 
 	claim     *events.Record
@@ -82,7 +88,7 @@ func (by *worker) step(t *rapid.T, w *world, partner answerer) {
 	case reading:
 		by.decide(t, w)
 	case arming:
-		w.timer = j.until
+		w.timer = activation.WakeAt(j.next, policy, by.clock(w), jitter(t))
 		by.ack()
 	case claiming:
 		by.claim(t, w)
@@ -90,8 +96,10 @@ func (by *worker) step(t *rapid.T, w *world, partner answerer) {
 		by.ask(t, w)
 	case awaiting:
 		by.receive(partner(t, w, by))
+	case looking:
+		by.look(t, w)
 	case schedulingOutcome:
-		w.timer = j.next.NextAttemptAt
+		w.timer = activation.WakeAt(j.next, policy, by.clock(w), jitter(t))
 		j.stage = recording
 	case recording:
 		by.record(t, w)
@@ -101,11 +109,15 @@ func (by *worker) step(t *rapid.T, w *world, partner answerer) {
 // decide reads the ledger and follows the table.
 func (by *worker) decide(t *rapid.T, w *world) {
 	j, r, now := by.job, w.newest(), by.clock(w)
-	d := activation.Next(r, cueOf(j.delivery.accepted), now)
+	var cue activation.Cue
+	if j.delivery.accepted != nil {
+		cue = activation.CueOf(j.delivery.accepted, now)
+	}
+	d := activation.Next(r, cue, now)
 	if j.lost { // somebody wrote over our claim: the timer must be his
 		switch r.State {
 		case events.Deferred:
-			w.timer = r.NextAttemptAt
+			w.timer = activation.WakeAt(r, policy, now, jitter(t))
 		case events.Started:
 			w.timer = r.LeaseExpiresAt
 		}
@@ -115,14 +127,23 @@ func (by *worker) decide(t *rapid.T, w *world) {
 		}
 		j.lost = false
 	}
-	j.expected, j.step, j.decided, j.until = len(w.ledger), d.Step, now, d.At
+	j.expected, j.step, j.decided = w.sequence, d.Step, now
 	switch {
 	case d.Step == activation.Done:
+		if cue.Event != nil && r != nil && (cue.Backlog && r.State == events.Deferred || r.State == events.Activated) {
+			w.passedOver[cue.Event.ID] = true
+		}
 		by.ack()
 	case d.Step == activation.ComeAgain:
 		by.again(w, time.Duration(rapid.IntRange(1, 10).Draw(t, "come again after"))*time.Second)
-	case d.Step == activation.Arm:
-		j.stage = arming
+	case d.Step == activation.Arm, d.Step == activation.Look && w.zone.off:
+		j.next, j.stage = r, arming
+	case d.Step == activation.Look:
+		j.next, j.stage = r, looking
+	case d.Step == activation.Queue:
+		trigger := events.Trigger{Kind: events.TriggerAccepted, ID: cue.Event.ID}
+		due := now.Add(time.Duration(rapid.IntRange(0, 7200).Draw(t, "turn after")) * time.Second)
+		j.next, j.stage = activation.Queued(r, j.delivery.accepted, domainID, events.Backlog, trigger, due, now), schedulingOutcome
 	case d.Step == activation.PutOff:
 		j.next, j.stage = activation.PutOffUntil(r, j.delivery.accepted, d.At, now), schedulingOutcome
 	case d.Step.Claims():
@@ -145,7 +166,7 @@ func (by *worker) claim(t *rapid.T, w *world) {
 		w.doubt = &doubt{since: j.decided}
 	}
 	j.claim, j.doubt = w.newest(), w.doubt
-	j.expected, j.answers, j.questions, j.activates = len(w.ledger), nil, 0, 0
+	j.expected, j.answers, j.questions, j.activates = w.sequence, nil, 0, 0
 	j.stage = asking
 }
 
@@ -154,11 +175,15 @@ func (by *worker) ask(t *rapid.T, w *world) {
 	j, now := by.job, by.clock(w)
 	op, v := activation.Plan(j.claim, j.answers, policy)
 	if op == activation.Nothing {
-		j.next = activation.Conclude(j.claim, j.answers, v, policy, now, rapid.Float64Range(0, 0.999).Draw(t, "jitter"))
+		j.next = activation.Conclude(j.claim, j.answers, v, policy, now, jitter(t))
 		j.stage = recording
 		if j.next.State == events.Deferred {
 			j.stage = schedulingOutcome
 		}
+		return
+	}
+	if op == activation.LookDNS {
+		j.answers = append(j.answers, w.zone.prove(now))
 		return
 	}
 	if j.questions++; j.questions > 4 {
@@ -177,6 +202,20 @@ func (by *worker) ask(t *rapid.T, w *world) {
 	j.stage = awaiting
 }
 
+// look looks at DNS between two calls, and goes on with what is newly seen.
+func (by *worker) look(t *rapid.T, w *world) {
+	j, r, now := by.job, by.job.next, by.clock(w)
+	j.stage = arming
+	if s, ok := w.zone.sight(); ok {
+		if next := activation.Watched(r, s, policy, now); next != nil {
+			w.inspectLook(t, r, next)
+			j.next, j.stage = next, schedulingOutcome
+		}
+	}
+}
+
+func jitter(t *rapid.T) float64 { return rapid.Float64Range(0, 0.999).Draw(t, "jitter") }
+
 // receive takes an answer into the attempt, and into the model's own account of what is in doubt.
 func (by *worker) receive(a activation.Answer) {
 	j := by.job
@@ -187,7 +226,7 @@ func (by *worker) receive(a activation.Answer) {
 		j.doubt = &doubt{since: a.At}
 	case a.Operation == activation.LookUp && a.Kind == activation.Inactive && j.doubt != nil:
 		wait := []time.Duration{10 * time.Second, time.Minute, 0}[j.doubt.noes]
-		if !a.At.Before(j.doubt.since.Add(wait)) {
+		if !a.At.Before(j.doubt.since.Add(wait - 2*modelSkew)) { // the two noes may be by two clocks
 			j.doubt = &doubt{since: a.At, noes: min(2, j.doubt.noes+1)}
 		}
 	}
@@ -209,6 +248,9 @@ func (by *worker) record(t *rapid.T, w *world) {
 		if w.doubt != nil && w.doubt.noes == 2 || j.next.State == events.Activated {
 			w.doubt = nil
 		}
+		w.lookFirst = w.lookFirst && !slices.ContainsFunc(j.answers, func(a activation.Answer) bool {
+			return a.Kind == activation.Active || a.Kind == activation.Inactive || a.Operation == activation.Activate && a.Sent > 0
+		})
 	}
 	by.ack()
 }
