@@ -77,9 +77,38 @@ func FuzzDecodeRecord(f *testing.F) {
 	})
 }
 
+// FuzzRequest looks for a request that is neither refused in words nor fit to be carried
+// out and to be written again as it is.
+func FuzzRequest(f *testing.F) {
+	f.Fuzz(func(t *testing.T, subject, msg string) {
+		r, err := events.DecodeRequest(subject, []byte(msg))
+		if err != nil {
+			if text := err.Error(); text == "" || !utf8.ValidString(text) || len(text) > 300+4*len(subject) {
+				t.Fatalf("the refusal is %q", text)
+			}
+			return
+		}
+		if interval, err := r.Interval(); err != nil || interval <= 0 || r.Why == "" || len(r.IDs) > events.MaxRequestIDs || len(r.IDs) == 0 && r.Selection.Empty() {
+			t.Fatalf("taken: %+v, interval %v, error %v", r, interval, err)
+		}
+		first, err := events.EncodeRequest(r, at(5))
+		if err != nil {
+			t.Fatalf("read, but cannot be written: %v", err)
+		}
+		again, err := events.DecodeRequest(events.RequestSubject(r.Verb, r.User, r.ID), first)
+		if err != nil {
+			t.Fatalf("written, but refused: %v\n%s", err, first)
+		}
+		second, err := events.EncodeRequest(again, at(5))
+		if err != nil || !bytes.Equal(first, second) {
+			t.Fatalf("written twice, error %v:\n%s\n%s", err, first, second)
+		}
+	})
+}
+
 func TestTheSeedFoldersAreNotEmpty(t *testing.T) {
 	t.Parallel()
-	for _, target := range []string{"FuzzDecode", "FuzzDecodeRecord"} {
+	for _, target := range []string{"FuzzDecode", "FuzzDecodeRecord", "FuzzRequest"} {
 		seeds, err := filepath.Glob(filepath.Join("testdata", "fuzz", target, "*"))
 		if err != nil || len(seeds) == 0 {
 			t.Errorf("no seeds for %s, error %v", target, err)

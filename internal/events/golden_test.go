@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2/event"
 
@@ -83,6 +84,67 @@ func failed(r *events.Record) {
 	r.Cause = &events.Cause{Operation: "activate", HTTPStatus: 400, Code: "INVALID_PARAMETER", Description: "the partner refuses to activate this customer"}
 }
 
+// dnsUnverified waits for ownership records, with a near miss seen.
+func dnsUnverified(r *events.Record) {
+	r.Reason, r.NextAttemptAt, r.GiveUpAt = events.DNSUnverified, at(3602), at(2592003)
+	r.Seen = map[events.Reason]events.Seen{events.DNSUnverified: {First: at(3), Tries: 2}}
+	r.Cause = &events.Cause{Operation: "activate", HTTPStatus: 400, Code: "INVALID_PARAMETER", Description: "the partner says no, and the ownership records are not visible in DNS"}
+	r.DNS = &events.DNS{
+		Domain: "hinode-foods.example",
+		Wanted: []events.DNSRecord{
+			{Type: "TXT", Host: "@", Name: "hinode-foods.example", Value: "works-verify=7Qm2<&>"},
+			{Type: "CNAME", Host: "wm4f1c", Name: "wm4f1c.hinode-foods.example", Value: "verify.works.example"},
+		},
+		Seen: []events.DNSRecord{{Type: "TXT", Name: "hinode-foods.example", Value: "works-verify=old", Resolver: "192.0.2.1:53"}},
+	}
+	r.Visibility = &events.Visibility{Missed: at(3), Since: at(1800), Nos: 1}
+}
+
+// backlog waits its turn and was never attempted.
+func backlog(r *events.Record) {
+	r.Attempt, r.Calls, r.FirstAttemptAt, r.LastCallAt = 0, 0, time.Time{}, time.Time{}
+	r.Trigger = events.Trigger{Kind: events.TriggerAccepted, ID: r.Event.ID}
+	r.Reason, r.NextAttemptAt, r.Queued, r.LookFirst = events.Backlog, at(600), true, true
+	r.Cause = &events.Cause{Description: "the announcement is an old one and waits behind fresh customers"}
+}
+
+// replayed waits for the turn that a replay has given it.
+func replayed(r *events.Record) {
+	backlog(r)
+	r.Round, r.Reason, r.LookFirst = 2, events.Replay, false
+	r.Trigger = events.Trigger{Kind: events.TriggerReplay, ID: "01JNAB3T"}
+	r.Cause = &events.Cause{Description: "an operator has queued the customer again"}
+}
+
+// forgotten has every field that must not be written.
+func forgotten(r *events.Record) {
+	dnsUnverified(r)
+	r.By, r.Why, r.WasState = "mori", "asked by letter of <2 March>", events.Deferred
+	r.TraceParent, r.TraceState = "", ""
+}
+
+func replayEvent(phase events.Phase) events.ReplayEvent {
+	e := events.ReplayEvent{
+		ReplayID: "01JNAB3T", By: "mori", Why: "the partner <fixed> it", Phase: phase, Planned: 2, Rate: "30/m",
+		Selection: events.ReplaySelection{Named: 1, Selection: events.Selection{Reason: events.Refused, Code: "INVALID_PARAMETER", Since: at(-3600), Until: at(0)}},
+	}
+	if phase == events.Done {
+		e.Scheduled = 2
+	}
+	return e
+}
+
+func request(mods ...func(*events.Request)) events.Request {
+	r := events.Request{
+		ID: "01JNAB3T", Verb: events.VerbReplay, User: "mori", Why: "the partner <fixed> it", IDs: []int64{51200931, 9223372036854775807},
+		Selection: events.Selection{Reason: events.Refused, Code: "INVALID_PARAMETER", Since: at(-3600), Until: at(0)}, AsOfSequence: 42, Rate: "10/s",
+	}
+	for _, mod := range mods {
+		mod(&r)
+	}
+	return r
+}
+
 // A published sample is never edited: where an event has to change, its version does, and a file is added.
 func TestOutgoingEventsStayAsPublished(t *testing.T) {
 	t.Parallel()
@@ -98,6 +160,12 @@ func TestOutgoingEventsStayAsPublished(t *testing.T) {
 			return msg, err
 		}
 	}
+	replay := func(phase events.Phase) func() ([]byte, error) {
+		return func() ([]byte, error) {
+			_, msg, err := events.EncodeReplay(replayEvent(phase), source, at(5))
+			return msg, err
+		}
+	}
 	for name, c := range map[string]struct {
 		encode   func() ([]byte, error)
 		id, kind string
@@ -105,6 +173,12 @@ func TestOutgoingEventsStayAsPublished(t *testing.T) {
 	}{
 		"started":                   {record(sample(events.Started, started)), "51200931-41-started", "customer.activation.started", "51200931"},
 		"deferred":                  {record(sample(events.Deferred, deferredByLimit)), "51200931-41-deferred", "customer.activation.deferred", "51200931"},
+		"deferred_dns":              {record(sample(events.Deferred, dnsUnverified)), "51200931-41-deferred", "customer.activation.deferred", "51200931"},
+		"deferred_backlog":          {record(sample(events.Deferred, backlog)), "51200931-41-deferred", "customer.activation.deferred", "51200931"},
+		"deferred_replay":           {record(sample(events.Deferred, replayed)), "51200931-41-deferred", "customer.activation.deferred", "51200931"},
+		"forgotten":                 {record(sample(events.Forgotten, forgotten)), "51200931-41-forgotten", "customer.activation.forgotten", "51200931"},
+		"replay_planned":            {replay(events.Planned), "replay-01JNAB3T-planned", "customer.activation.replayed", "01JNAB3T"},
+		"replay_done":               {replay(events.Done), "replay-01JNAB3T-done", "customer.activation.replayed", "01JNAB3T"},
 		"activated":                 {record(sample(events.Activated, activated)), "51200931-41-activated", "customer.activated", "51200931"},
 		"activated_customer_absent": {record(sample(events.Activated, activatedWithoutObject)), "51200931-41-activated", "customer.activated", "51200931"},
 		"failed":                    {record(sample(events.Failed, failed)), "51200931-41-failed", "customer.activation.failed", "51200931"},

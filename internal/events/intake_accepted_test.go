@@ -117,6 +117,45 @@ func TestDecodeReadsTheRest(t *testing.T) {
 	}
 }
 
+// An announcement says that it is one of old by a CloudEvents extension, hence never in plain JSON.
+func TestDecodeKnowsAnAnnouncementOfOld(t *testing.T) {
+	t.Parallel()
+	const attributes = `"specversion":"1.0","id":"A-1","source":"/signup","type":"t"`
+	for sentence, c := range map[string]struct {
+		message events.Message
+		want    bool
+	}{
+		"structured, true":             {structured(`{` + attributes + `,"backfill":true,"data":{"domainId":5}}`), true},
+		"structured, true as a string": {structured(`{` + attributes + `,"backfill":"true","data":{"domainId":5}}`), true},
+		"structured, false":            {structured(`{` + attributes + `,"backfill":false,"data":{"domainId":5}}`), false},
+		"structured, null":             {structured(`{` + attributes + `,"backfill":null,"data":{"domainId":5}}`), false},
+		"structured, one":              {structured(`{` + attributes + `,"backfill":1,"data":{"domainId":5}}`), false},
+		"structured, a list":           {structured(`{` + attributes + `,"backfill":[true],"data":{"domainId":5}}`), false},
+		"structured, in capitals":      {structured(`{` + attributes + `,"backfill":"TRUE","data":{"domainId":5}}`), false},
+		"structured, in the data":      {structured(`{` + attributes + `,"data":{"domainId":5,"backfill":true}}`), false},
+		"structured, a header too":     {intake(`{`+attributes+`,"data":{"domainId":5}}`, header("Content-Type", events.ContentType), header("ce-backfill", "true")), false},
+		"structured, not at all":       {structured(`{` + attributes + `,"data":{"domainId":5}}`), false},
+		"binary, true":                 {binary(`{"domainId":5}`, header("ce-backfill", "true")), true},
+		"binary, in another case":      {binary(`{"domainId":5}`, header("CE-Backfill", "true")), true},
+		"binary, false":                {binary(`{"domainId":5}`, header("ce-backfill", "false")), false},
+		"binary, empty":                {binary(`{"domainId":5}`, header("ce-backfill", "")), false},
+		"binary, in the data":          {binary(`{"domainId":5,"backfill":true}`), false},
+		"plain JSON, in the data":      {intake(`{"domainId":5,"backfill":true}`), false},
+		"plain JSON, in a header":      {intake(`{"domainId":5}`, header("ce-backfill", "true")), false},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			t.Parallel()
+			got, err := decode(t, events.Decoder{}, c.message)
+			if err != nil {
+				t.Fatalf("Decode: %v", err)
+			}
+			if got.Backfill != c.want {
+				t.Errorf("backfill is %v, want %v", got.Backfill, c.want)
+			}
+		})
+	}
+}
+
 func TestDecodeTakesTheAcceptanceTimeFromTheBestSource(t *testing.T) {
 	t.Parallel()
 	withTime := header("ce-time", "2026-03-02T08:50:00Z")
