@@ -31,7 +31,7 @@ func (e EventRef) Hashed() EventRef { return EventRef{ID: hashedID(e.ID), Stored
 const hashMark = "sha256:"
 
 func hashedID(id string) string {
-	if strings.HasPrefix(id, hashMark) {
+	if digest, ok := strings.CutPrefix(id, hashMark); ok && len(digest) == hex.EncodedLen(sha256.Size) && strings.Trim(digest, "0123456789abcdef") == "" {
 		return id
 	}
 	sum := sha256.Sum256([]byte(id))

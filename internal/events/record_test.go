@@ -216,9 +216,11 @@ func TestAForgottenEventsIDIsHashed(t *testing.T) {
 	t.Parallel()
 	long := "sha256:" + strings.Repeat("0123456789abcdef", 4) // the id of an event whose own would be too long
 	for sentence, id := range map[string]string{
-		"source and id":     "/signup A-1",
-		"none":              "",
-		"one with capitals": strings.ToUpper(long),
+		"source and id":             "/signup A-1",
+		"none":                      "",
+		"a source that says sha256": "sha256:mori@mail.example A-1",
+		"one with as many letters":  "sha256:" + strings.Repeat("mori@mail.ex ", 5)[:64],
+		"one with capitals":         strings.ToUpper(long),
 	} {
 		e := events.EventRef{ID: id, Stream: "SIGNUP", StreamCreated: at(-60), Sequence: 7, StoredAt: at(0)}
 		got := e.Hashed()
