@@ -66,7 +66,7 @@ func (o *order) carryOut(t *rapid.T, w *world, r *events.Record) *events.Record 
 		return activation.Hastened(r, o.trigger, w.now)
 	case o.verb == events.VerbReplay && does == activation.Requeued:
 		due := w.now.Add(time.Duration(rapid.IntRange(0, 7200).Draw(t, "turn after")) * time.Second)
-		return activation.Queued(r, nil, domainID, events.Replay, o.trigger, due, w.now)
+		return activation.Queued(r, nil, domainID, events.Replay, o.trigger, due)
 	}
 	return nil
 }

@@ -143,7 +143,7 @@ func (by *worker) decide(t *rapid.T, w *world) {
 	case d.Step == activation.Queue:
 		trigger := events.Trigger{Kind: events.TriggerAccepted, ID: cue.Event.ID}
 		due := now.Add(time.Duration(rapid.IntRange(0, 7200).Draw(t, "turn after")) * time.Second)
-		j.next, j.stage = activation.Queued(r, j.delivery.accepted, domainID, events.Backlog, trigger, due, now), schedulingOutcome
+		j.next, j.stage = activation.Queued(r, j.delivery.accepted, domainID, events.Backlog, trigger, due), schedulingOutcome
 	case d.Step == activation.PutOff:
 		j.next, j.stage = activation.PutOffUntil(r, j.delivery.accepted, d.At, now), schedulingOutcome
 	case d.Step.Claims():

@@ -33,7 +33,7 @@ func TestAnAnnouncementOfOldIsQueued(t *testing.T) {
 	t.Parallel()
 	e := announced(0)
 	trigger := events.Trigger{Kind: events.TriggerAccepted, ID: e.Event.ID}
-	got := activation.Queued(nil, e, domainID, events.Backlog, trigger, at(5*time.Hour), at(4*time.Hour))
+	got := activation.Queued(nil, e, domainID, events.Backlog, trigger, at(5*time.Hour))
 	wantRecord(t, got, &events.Record{
 		State: events.Deferred, DomainID: domainID, Domain: e.Domain, Reference: e.Reference,
 		Round: 1, Event: e.Event, Trigger: trigger, AcceptedAt: e.AcceptedAt,
@@ -57,7 +57,7 @@ func TestWhoHasFailedIsQueuedInANewRound(t *testing.T) {
 	}
 	t.Run("by a replay", func(t *testing.T) {
 		t.Parallel()
-		got := activation.Queued(before, nil, domainID, events.Replay, byReplay, at(2*time.Hour), at(time.Hour))
+		got := activation.Queued(before, nil, domainID, events.Replay, byReplay, at(2*time.Hour))
 		wantRecord(t, got, sameBut(before, anew, func(r *events.Record) {
 			r.Reason, r.Trigger = events.Replay, byReplay
 			r.Cause = &events.Cause{Description: "an operator has queued the customer again"}
@@ -70,7 +70,7 @@ func TestWhoHasFailedIsQueuedInANewRound(t *testing.T) {
 		t.Parallel()
 		e := announced(3)
 		trigger := events.Trigger{Kind: events.TriggerAccepted, ID: e.Event.ID}
-		got := activation.Queued(before, e, domainID, events.Backlog, trigger, at(2*time.Hour), at(time.Hour))
+		got := activation.Queued(before, e, domainID, events.Backlog, trigger, at(2*time.Hour))
 		wantRecord(t, got, sameBut(before, anew, func(r *events.Record) {
 			r.Reason, r.Trigger, r.LookFirst = events.Backlog, trigger, true
 			r.Event, r.Reference, r.AcceptedAt = e.Event, e.Reference, e.AcceptedAt
@@ -99,7 +99,7 @@ func TestWhoIsToBeLookedUpFirst(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			t.Parallel()
-			r := activation.Queued(c.record, c.accepted, domainID, c.reason, byReplay, at(2*time.Hour), at(time.Hour))
+			r := activation.Queued(c.record, c.accepted, domainID, c.reason, byReplay, at(2*time.Hour))
 			if r.LookFirst != c.want {
 				t.Fatalf("lookFirst is %v, want %v", r.LookFirst, c.want)
 			}
@@ -170,7 +170,7 @@ func TestWhoIsToBeLookedUpFirstIsGivenUpByTheLookUp(t *testing.T) {
 
 func TestTheAttemptOfAReplayIsTheReplays(t *testing.T) {
 	t.Parallel()
-	queued := activation.Queued(record(events.Failed), nil, domainID, events.Replay, byReplay, at(2*time.Hour), at(time.Hour))
+	queued := activation.Queued(record(events.Failed), nil, domainID, events.Replay, byReplay, at(2*time.Hour))
 	queued.ID, queued.Time = "x-1", at(time.Hour)
 	got := start(activation.Attempt, queued, nil)
 	if got.Trigger != byReplay || got.Round != 2 || got.Attempt != 1 || !got.FirstAttemptAt.Equal(at(time.Hour)) || got.Queued {
@@ -187,7 +187,7 @@ func TestTheAttemptOfAReplayIsTheReplays(t *testing.T) {
 	if got := start(activation.Attempt, deferred, nil); got.Trigger.Kind != events.TriggerDue || got.Trigger.ID != "x-3" {
 		t.Errorf("the attempt after it is triggered by %+v", got.Trigger)
 	}
-	backlog := activation.Queued(nil, announced(0), domainID, events.Backlog, events.Trigger{Kind: events.TriggerAccepted, ID: "e"}, at(time.Hour), at(0))
+	backlog := activation.Queued(nil, announced(0), domainID, events.Backlog, events.Trigger{Kind: events.TriggerAccepted, ID: "e"}, at(time.Hour))
 	backlog.ID = "x-4"
 	if got := start(activation.Attempt, backlog, nil); got.Trigger.Kind != events.TriggerDue || got.Trigger.ID != "x-4" {
 		t.Errorf("the attempt of an announcement of old is triggered by %+v", got.Trigger)
@@ -259,7 +259,7 @@ func TestAForgottenCustomerBeginsAnew(t *testing.T) {
 		t.Errorf("it asks %q first, want the look-up", ask)
 	}
 	trigger := events.Trigger{Kind: events.TriggerAccepted, ID: e.Event.ID}
-	queued := activation.Queued(tombstone, e, domainID, events.Backlog, trigger, at(2*time.Hour), at(time.Hour))
+	queued := activation.Queued(tombstone, e, domainID, events.Backlog, trigger, at(2*time.Hour))
 	if queued.Round != 3 || queued.Event != e.Event || queued.Domain != e.Domain || !queued.LookFirst || queued.By != "" || queued.WasState != "" {
 		t.Errorf("queued as %+v", queued)
 	}

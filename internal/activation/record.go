@@ -45,7 +45,7 @@ func Start(step Step, r *events.Record, accepted *events.Accepted, domainID int6
 // Queued is the deferred record of an announcement of old, or of an operator's replay,
 // which nobody has attempted yet. r is the record read, nil for none; accepted is nil for a
 // replay of a customer on record.
-func Queued(r *events.Record, accepted *events.Accepted, domainID int64, reason events.Reason, trigger events.Trigger, at, now time.Time) *events.Record {
+func Queued(r *events.Record, accepted *events.Accepted, domainID int64, reason events.Reason, trigger events.Trigger, at time.Time) *events.Record {
 	next := carry(r, domainID)
 	if r != nil {
 		next.renew()

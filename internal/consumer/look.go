@@ -52,16 +52,16 @@ func (w *Worker) lookLater(ctx context.Context, d delivery, r *events.Record) {
 
 // look arms the next look, or writes down what has changed. What is newly visible is due at once.
 func (w *Worker) look(ctx context.Context, d delivery, r *events.Record) error {
-	sight, err := w.sight(ctx, dnsOf(r))
+	sight, blind := w.sight(ctx, dnsOf(r))
 	if ctx.Err() != nil {
 		w.nak(d.msg, 0)
-		return nil
+		return nil //nolint:nilerr // stopped: whoever is woken next looks
 	}
 	var next *events.Record
-	if err == nil {
+	if blind == nil {
 		next = activation.Watched(r, sight, w.Policy, w.now())
 	} else {
-		w.log.Debug("nobody could be asked for the ownership records", zap.Int64("domain_id", r.DomainID), zap.Error(err))
+		w.log.Debug("nobody could be asked for the ownership records", zap.Int64("domain_id", r.DomainID), zap.Error(blind))
 	}
 	due := r
 	if next != nil {

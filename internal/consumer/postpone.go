@@ -81,7 +81,7 @@ func (s *spread) at(now time.Time, apart time.Duration) time.Time {
 func (w *Worker) queued(d delivery, r *events.Record) *events.Record {
 	now := w.now()
 	trigger := events.Trigger{Kind: events.TriggerAccepted, ID: d.accepted.Event.ID}
-	return activation.Queued(r, d.accepted, d.domainID, events.Backlog, trigger, w.backlog.at(now, w.Pacer.Interval()), now)
+	return activation.Queued(r, d.accepted, d.domainID, events.Backlog, trigger, w.backlog.at(now, w.Pacer.Interval()))
 }
 
 // lane is in which order leave is given: fresh customers first, replays last.

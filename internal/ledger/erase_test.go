@@ -51,7 +51,7 @@ func testRedoTarget(t *testing.T, p *place, _ *world) {
 	})
 }
 
-func testErase(t *testing.T, p *place, shared *world) {
+func testErase(t *testing.T, _ *place, shared *world) {
 	l, id, other := shared.ledger(t), shared.customer(), shared.customer()
 	store(t, l, record(other, events.Started), 0)
 	first := store(t, l, record(id, events.Started), 0)
@@ -153,7 +153,7 @@ func testRequests(t *testing.T, p *place, _ *world) {
 	}
 }
 
-func testReplays(t *testing.T, p *place, shared *world) {
+func testReplays(t *testing.T, _ *place, shared *world) {
 	l, a, b, c := shared.ledger(t), shared.customer(), shared.customer(), shared.customer()
 	replay := fmt.Sprintf("R%d", a)
 	if r, _, err := l.LastReplay(limited(t), replay); r != nil || err != nil {

@@ -151,10 +151,10 @@ func (j *job) moved(record *events.Record, c Choice, at time.Time) *events.Recor
 	case c.Accepted != nil:
 		step := activation.Next(record, activation.Cue{Event: &c.Accepted.Event}, now).Step
 		if step == activation.Claim || step == activation.NewRound || step == activation.Anew {
-			return activation.Queued(record, c.Accepted, c.DomainID, events.Replay, j.trigger(), at, now)
+			return activation.Queued(record, c.Accepted, c.DomainID, events.Replay, j.trigger(), at)
 		}
 	case does == activation.Requeued:
-		return activation.Queued(record, nil, c.DomainID, events.Replay, j.trigger(), at, now)
+		return activation.Queued(record, nil, c.DomainID, events.Replay, j.trigger(), at)
 	case c.Hastens && does == activation.Waits && activation.CanHasten(record, now):
 		return activation.Hastened(record, j.trigger(), now)
 	}
