@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -28,8 +29,8 @@ type Options struct {
 	Now       func() time.Time
 }
 
-// Operator carries out what operators ask for, one request after the other. So the
-// worker alone writes the ledger, and a request waits in its stream while none runs.
+// Operator carries out what operators ask for. So the worker alone writes the ledger, and
+// a request waits in its stream while none runs.
 type Operator struct {
 	Options
 	log *zap.Logger
@@ -44,6 +45,8 @@ func New(o Options) *Operator {
 }
 
 const (
+	// atOnce is how many requests are carried out at the same time: a long replay must not keep its own end from being asked for.
+	atOnce      = 2
 	pullExpiry  = 30 * time.Second
 	retryAfter  = 2 * time.Second
 	aliveEvery  = 10 * time.Second
@@ -53,6 +56,14 @@ const (
 // Run takes requests until ctx ends. One that is cut short is delivered again, to this
 // worker or another, which goes on where it was left.
 func (o *Operator) Run(ctx context.Context) {
+	var slots sync.WaitGroup
+	for range atOnce {
+		slots.Go(func() { o.serve(ctx) })
+	}
+	slots.Wait()
+}
+
+func (o *Operator) serve(ctx context.Context) {
 	told := ""
 	for ctx.Err() == nil {
 		err := o.pull(ctx)
