@@ -172,7 +172,8 @@ func TestReadmeExamples(t *testing.T) {
 	t.Parallel()
 	wanted := map[events.Type]bool{
 		events.TypeStarted: true, events.TypeDeferred: true, events.TypeActivated: true, events.TypeFailed: true,
-		events.TypeRejected: true, events.TypePaused: true, events.TypeResumed: true,
+		events.TypeForgotten: true, events.TypeRejected: true, events.TypePaused: true, events.TypeResumed: true,
+		events.TypeReplayed: true, events.TypeRequested: true,
 	}
 	var accepted []events.Accepted
 	var activated *events.Record
@@ -250,6 +251,17 @@ func writeAgain(t *testing.T, doc string, e events.Summary, text string) []byte 
 		if in, err = events.DecodeIntake([]byte(text)); err == nil {
 			_, _, written, err = events.EncodeIntake(in, e.Type == events.TypePaused, e.Source, e.Time)
 		}
+	case events.TypeReplayed:
+		var r events.ReplayEvent
+		if r, err = events.DecodeReplay([]byte(text)); err == nil {
+			_, written, err = events.EncodeReplay(r, e.Source, e.Time)
+		}
+	case events.TypeRequested:
+		var r events.Request
+		verb := events.Verb(strings.TrimPrefix(e.Source, "/worker/"))
+		if r, err = events.DecodeRequest(events.RequestSubject(verb, "somebody", e.ID), []byte(text)); err == nil {
+			written, err = events.EncodeRequest(r, e.Time)
+		}
 	default:
 		var expected uint64
 		if expected, err = strconv.ParseUint(part(e.ID, 1), 10, 64); err == nil { // domain-expected-state
@@ -307,9 +319,7 @@ func decodeJSON(t *testing.T, text []byte) (v any) {
 func TestReadmeReasons(t *testing.T) {
 	t.Parallel()
 	readme := document(t, "README.md")
-	for _, reason := range []events.Reason{
-		events.Transient, events.UnknownOutcome, events.PartnerUnavailable, events.CustomerNotFound, events.Refused,
-	} {
+	for _, reason := range events.Reasons() {
 		row := "| `" + string(reason) + "` | " + operator.Explain(&events.Record{State: events.Deferred, Reason: reason}).Is + " |"
 		if !strings.Contains(readme, row) {
 			t.Errorf("README.md has no row that begins %s", row)
