@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strconv"
 
@@ -12,7 +13,7 @@ import (
 
 // Erase removes everything of a customer's family that is older than a record.
 func (l *Ledger) Erase(ctx context.Context, r *events.Record) error {
-	return l.purge(ctx, l.streams.Ledger, jetstream.WithPurgeSubject(events.CustomerFamily(r.DomainID)), jetstream.WithPurgeSequence(r.Sequence))
+	return l.purge(ctx, l.streams.Ledger, events.CustomerFamily(r.DomainID), r.Sequence)
 }
 
 // eraseLeft ends what an interrupted erasure has left.
@@ -35,18 +36,30 @@ func (l *Ledger) EraseRejection(ctx context.Context, sequence uint64) error {
 
 // ErasePublished removes what a stream that sources the activated events has of a customer.
 func (l *Ledger) ErasePublished(ctx context.Context, stream string, domainID int64) error {
-	return l.purge(ctx, stream, jetstream.WithPurgeSubject(events.PublishedSubject(strconv.FormatInt(domainID, 10))))
+	return l.purge(ctx, stream, events.PublishedSubject(strconv.FormatInt(domainID, 10)), 0)
 }
 
-func (l *Ledger) purge(ctx context.Context, stream string, what ...jetstream.StreamPurgeOpt) error {
+// purge removes what matches a filter, up to a sequence (0: all).
+func (l *Ledger) purge(ctx context.Context, stream, filter string, before uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	s, err := l.js.Stream(ctx, stream)
+	body, err := json.Marshal(jetstream.StreamPurgeRequest{Subject: filter, Sequence: before})
+	if err != nil {
+		return err
+	}
+	// The client would ask for the stream's whole description first.
+	answer, err := l.conn.RequestWithContext(ctx, l.api+"STREAM.PURGE."+stream, body)
+	var got struct {
+		Error *jetstream.APIError `json:"error"`
+	}
 	if err == nil {
-		err = s.Purge(ctx, what...)
+		err = json.Unmarshal(answer.Data, &got)
+	}
+	if err == nil && got.Error != nil {
+		err = got.Error
 	}
 	if err != nil {
-		return fmt.Errorf("erase from stream %s: %w", stream, err)
+		return fmt.Errorf("erase %s from stream %s: %w", filter, stream, err)
 	}
 	return nil
 }

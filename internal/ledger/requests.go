@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"activation-worker/internal/events"
 )
 
@@ -17,7 +15,7 @@ func (l *Ledger) RequestStands(ctx context.Context, subject string) (bool, error
 
 // WithdrawReplay removes the request of a replay, so that whoever carries it out stops, and nobody takes it up again.
 func (l *Ledger) WithdrawReplay(ctx context.Context, replayID string) error {
-	return l.purge(ctx, l.streams.Work, jetstream.WithPurgeSubject(events.RequestSubject(events.VerbReplay, "*", replayID)))
+	return l.purge(ctx, l.streams.Work, events.RequestSubject(events.VerbReplay, "*", replayID), 0)
 }
 
 // maxRequests bounds how many pending requests are looked through.

@@ -49,7 +49,6 @@ const (
 	atOnce      = 2
 	pullExpiry  = 30 * time.Second
 	retryAfter  = 2 * time.Second
-	aliveEvery  = 10 * time.Second
 	progressGap = 200 * time.Millisecond
 )
 
@@ -96,18 +95,18 @@ func (o *Operator) pull(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		o.take(ctx, msg)
+		o.take(ctx, msg, cons.CachedInfo().Config.AckWait)
 	}
 }
 
 // take carries out one request and acknowledges it, whatever came of it; what NATS would not do now is done later.
-func (o *Operator) take(ctx context.Context, msg jetstream.Msg) {
+func (o *Operator) take(ctx context.Context, msg jetstream.Msg, ackWait time.Duration) {
 	j := &job{Operator: o, subject: msg.Subject()}
 	ctx, cancel := context.WithCancel(ctx)
 	alive := make(chan struct{})
 	go func() {
 		defer close(alive)
-		for wait(ctx, aliveEvery) {
+		for wait(ctx, max(ackWait/3, time.Millisecond)) {
 			_ = msg.InProgress() // a lost one is made up for by the next, or by the redelivery
 		}
 	}()

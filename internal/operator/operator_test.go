@@ -330,7 +330,8 @@ func TestARunningReplayCanBeCancelled(t *testing.T) {
 	eventually(t, "it has begun", func() bool { return len(d.replays(id)) == 1 })
 	p := d.ask(events.Request{Verb: events.VerbCancel, Selection: events.Selection{Replay: id}})
 	got := d.replays(id)
-	if len(got) != 2 || !got[1].Cancelled || got[1].Planned != all || got[1].Scheduled >= all || got[1].Scheduled != len(d.queued(id)) {
+	ended := len(got) == 2 && got[1].Scheduled == all // a small one may be over before it can be cancelled
+	if len(got) != 2 || got[1].Cancelled == ended || got[1].Planned != all || ended && !testing.Short() || got[1].Scheduled != len(d.queued(id)) {
 		t.Fatalf("audit trail %+v; %d queued", got, len(d.queued(id)))
 	}
 	if p.Failed {
