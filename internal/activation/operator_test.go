@@ -171,7 +171,7 @@ func TestWhoIsToBeLookedUpFirstIsGivenUpByTheLookUp(t *testing.T) {
 func TestTheAttemptOfAReplayIsTheReplays(t *testing.T) {
 	t.Parallel()
 	queued := activation.Queued(record(events.Failed), nil, domainID, events.Replay, byReplay, at(2*time.Hour))
-	queued.ID, queued.Time = "x-1", at(time.Hour)
+	queued.ID, queued.Time = "x-1", at(0)
 	got := start(activation.Attempt, queued, nil)
 	if got.Trigger != byReplay || got.Round != 2 || got.Attempt != 1 || !got.FirstAttemptAt.Equal(at(time.Hour)) || got.Queued {
 		t.Errorf("trigger %+v, round %d, attempt %d, first at %v", got.Trigger, got.Round, got.Attempt, got.FirstAttemptAt)
@@ -198,14 +198,14 @@ func TestTheAttemptOfAReplayIsTheReplays(t *testing.T) {
 func TestWhoWaitsIsHastened(t *testing.T) {
 	t.Parallel()
 	before := unproven(rich, func(r *events.Record) { r.Visibility = &events.Visibility{Missed: at(0), Nos: 1} })
-	got := activation.Hastened(before, byReplay, at(time.Hour))
+	got := activation.Hastened(before, byReplay, at(30*time.Minute))
 	wantRecord(t, got, sameBut(before, func(r *events.Record) {
-		r.Trigger, r.NextAttemptAt, r.Queued = byReplay, at(time.Hour), true
+		r.Trigger, r.NextAttemptAt, r.Queued = byReplay, at(30*time.Minute), true
 	}))
 	if !got.Awaits(events.TriggerReplay) {
 		t.Error("it does not wait for the replay's turn")
 	}
-	if next := activation.Next(got, activation.Cue{}, at(time.Hour)); next.Step != activation.Attempt {
+	if next := activation.Next(got, activation.Cue{}, at(30*time.Minute)); next.Step != activation.Attempt {
 		t.Errorf("a wake-up leads to %v, want the attempt", next.Step)
 	}
 
@@ -229,6 +229,10 @@ func TestWhoWaitsIsCancelled(t *testing.T) {
 	got = activation.Cancelled(waiting(), byOperator, "signed off", at(time.Hour))
 	if got.Cause.UnknownOutcome || got.Unsettled {
 		t.Errorf("the outcome is called unknown: %+v", got.Cause)
+	}
+	got = activation.Cancelled(waiting(func(r *events.Record) { r.Reason, r.GiveUpAt = events.PartnerUnavailable, at(day) }), byOperator, "signed off", at(time.Hour))
+	if got.Waived != 3600 || !got.GiveUpAt.Equal(at(day+time.Hour)) {
+		t.Errorf("waived %d s, giveUpAt %v; want the hour of the outage given back", got.Waived, got.GiveUpAt)
 	}
 }
 
