@@ -99,7 +99,7 @@ func Next(r *events.Record, cue Cue, now time.Time) Decision {
 	newEvent := cue.Event != nil
 	if r != nil {
 		state = r.State
-		newEvent = cue.Event != nil && cue.Event.NewerThan(r.Event)
+		newEvent = cue.Event != nil && newTo(r, *cue.Event)
 	}
 	for _, row := range table {
 		if row.state != state || row.wakeUp != (cue.Event == nil) || row.newEvent != newEvent {
@@ -112,6 +112,12 @@ func Next(r *events.Record, cue Cue, now time.Time) Decision {
 	}
 	// Unreachable for records that package events decodes; a delivery is rather kept than lost.
 	return Decision{Step: ComeAgain, At: now.Add(time.Minute)}
+}
+
+// newTo reports whether an event is new to a record. To one of a customer who was forgotten it is so only if it came
+// after that: not every announcement before it is on record, a duplicate of an active customer's for one.
+func newTo(r *events.Record, e events.EventRef) bool {
+	return e.NewerThan(r.Event) && (r.State != events.Forgotten || e.StoredAt.After(r.Time))
 }
 
 func always(s Step) func(*events.Record, time.Time) Decision {

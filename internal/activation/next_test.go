@@ -36,6 +36,9 @@ func TestNext(t *testing.T) {
 	unproven := func(r *events.Record) { r.Reason = events.DNSUnverified }
 	tombstone := activation.Forgotten(waiting(), "ops", "asked to")
 
+	later := activation.Forgotten(waiting(), "ops", "asked")
+	later.Time = at(2*time.Minute - tick)
+
 	for sentence, c := range map[string]struct {
 		record   *events.Record
 		accepted *events.Accepted // nil: a wake-up
@@ -105,6 +108,8 @@ func TestNext(t *testing.T) {
 		"forgotten, an old event read again: ack":            {tombstone, old, time.Hour, just(activation.Done)},
 		"forgotten, another event stored at the same moment": {tombstone, simultaneous, time.Hour, just(activation.Done)},
 		"forgotten, a new event: claim, look up first":       {tombstone, announced(1), time.Hour, just(activation.Anew)},
+		"forgotten, an event stored before that: ack":        {later, announced(1), time.Hour, just(activation.Done)},
+		"forgotten, an event stored a tick after that":       {later, announced(2), time.Hour, just(activation.Anew)},
 		"forgotten, a wake-up: drop":                         {tombstone, nil, time.Hour, just(activation.Done)},
 	} {
 		t.Run(sentence, func(t *testing.T) {

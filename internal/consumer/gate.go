@@ -76,8 +76,11 @@ func troubleIn(v activation.Verdict, c activation.Common, domainID int64, hint *
 		t = *hint
 	}
 	t.probe, t.domainID = v.Cause.Operation, domainID
-	if v.Cause.Kind == activation.NoToken {
+	switch {
+	case v.Cause.Kind == activation.NoToken:
 		t.probe = activation.Nothing
+	case c == activation.SameNo:
+		t.probe = activation.Activate // the same customer would get the same no: the next one is asked for
 	}
 	return t
 }

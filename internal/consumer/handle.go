@@ -126,18 +126,9 @@ func (w *Worker) follow(ctx context.Context, d delivery, r *events.Record, decis
 
 // put writes a deferred record without a claim. It returns a record only where another was written meanwhile.
 func (w *Worker) put(ctx context.Context, d delivery, r, next *events.Record) (*events.Record, error) {
-	// The timer comes first: a timer without its record does no harm.
-	if err := w.arm(ctx, next); err != nil {
-		return nil, w.cannot(d, "arm the timer", err)
-	}
-	current, err := w.Ledger.Put(ctx, next, sequenceOf(r))
+	current, err := w.Ledger.PutWaiting(ctx, next, sequenceOf(r), w.wakeAt(next))
 	switch {
 	case errors.Is(err, ledger.ErrConflict):
-		if current != nil { // its timer has made way for ours
-			if err := w.arm(ctx, current); err != nil {
-				return nil, w.cannot(d, "arm the timer", err)
-			}
-		}
 		return current, nil
 	case err != nil:
 		return nil, w.cannot(d, "defer", err)

@@ -63,28 +63,21 @@ func (w *Worker) look(ctx context.Context, d delivery, r *events.Record) error {
 	} else {
 		w.log.Debug("nobody could be asked for the ownership records", zap.Int64("domain_id", r.DomainID), zap.Error(blind))
 	}
-	due := r
-	if next != nil {
-		due = next
-	}
-	if err := w.arm(ctx, due); err != nil {
-		return w.cannot(d, "arm the timer", err)
-	}
-	if next != nil {
-		stored, err := w.Ledger.Put(ctx, next, r.Sequence)
-		switch {
-		case errors.Is(err, ledger.ErrConflict): // somebody else was here, and has armed the timer
-			if stored != nil && stored.State == events.Deferred {
-				if err := w.arm(ctx, stored); err != nil {
-					return w.cannot(d, "arm the timer", err)
-				}
-			}
-		case err != nil:
-			return w.cannot(d, "record what was seen in DNS", err)
-		default:
-			w.log.Info("ownership records changed", append(about(stored), zap.Int("seen", len(stored.DNS.Seen)),
-				zap.Bool("visible", !stored.Visibility.Since.IsZero()), zap.Time("next_attempt_at", stored.NextAttemptAt))...)
+	if next == nil {
+		if err := w.arm(ctx, r); err != nil {
+			return w.cannot(d, "arm the timer", err)
 		}
+		w.ack(d.msg)
+		return nil
+	}
+	stored, err := w.Ledger.PutWaiting(ctx, next, r.Sequence, w.wakeAt(next))
+	switch {
+	case errors.Is(err, ledger.ErrConflict): // somebody else was here
+	case err != nil:
+		return w.cannot(d, "record what was seen in DNS", err)
+	default:
+		w.log.Info("ownership records changed", append(about(stored), zap.Int("seen", len(stored.DNS.Seen)),
+			zap.Bool("visible", !stored.Visibility.Since.IsZero()), zap.Time("next_attempt_at", stored.NextAttemptAt))...)
 	}
 	w.ack(d.msg)
 	return nil
@@ -162,12 +155,17 @@ func underPartnersOwn(domain string) bool {
 
 // arm sets the timer that a deferred record or a claim asks for.
 func (w *Worker) arm(ctx context.Context, r *events.Record) error {
-	due, ok := ledger.DueAt(r)
-	if !ok {
+	if _, waits := ledger.DueAt(r); !waits {
 		return nil
 	}
+	return w.Ledger.Arm(ctx, r.DomainID, events.WakeUpSubject(r), w.wakeAt(r))
+}
+
+// wakeAt is when a customer's timer has to fire.
+func (w *Worker) wakeAt(r *events.Record) time.Time {
 	if r.State == events.Deferred {
-		due = activation.WakeAt(r, w.Policy, w.now(), w.Jitter())
+		return activation.WakeAt(r, w.Policy, w.now(), w.Jitter())
 	}
-	return w.Ledger.Arm(ctx, r.DomainID, events.WakeUpSubject(r), due)
+	due, _ := ledger.DueAt(r)
+	return due
 }

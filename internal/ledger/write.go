@@ -40,6 +40,28 @@ func (l *Ledger) Put(ctx context.Context, r *events.Record, expected uint64) (cu
 	return l.write(ctx, r, expected)
 }
 
+// armMargin is by how much the server's clock may be ahead of ours.
+const armMargin = 5 * time.Second
+
+// PutWaiting is [Ledger.Put] of a deferred record with its timer. The timer comes first,
+// since one without its record does no harm, and a record without one would wait for the
+// sweep. Where it may have fired before the record was there, it is armed again; and where
+// another record was written first, whose timer has made way for this one, that customer
+// is woken, to get it anew.
+func (l *Ledger) PutWaiting(ctx context.Context, r *events.Record, expected uint64, wake time.Time) (current *events.Record, err error) {
+	if err := l.Arm(ctx, r.DomainID, events.WakeUpSubject(r), wake); err != nil {
+		return nil, err
+	}
+	current, err = l.Put(ctx, r, expected)
+	switch {
+	case err == nil && l.now().Add(armMargin).After(wake):
+		return current, l.Arm(ctx, r.DomainID, events.WakeUpSubject(r), wake)
+	case errors.Is(err, ErrConflict) && current != nil && current.State == events.Deferred:
+		return current, errors.Join(err, l.Arm(ctx, r.DomainID, events.WakeUpSubject(current), l.now()))
+	}
+	return current, err
+}
+
 // Record writes a claim's outcome, and writes it again until it is stored or refused: the
 // write is retried, never the call. On [ErrConflict] the record now there is returned.
 func (l *Ledger) Record(ctx context.Context, r *events.Record, expected uint64) (current *events.Record, err error) {

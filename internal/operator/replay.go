@@ -126,19 +126,12 @@ func (j *job) move(ctx context.Context, c Choice, at time.Time) error {
 			j.tell(false)
 			return nil
 		}
-		if err := j.Ledger.Arm(ctx, c.DomainID, events.WakeUpSubject(next), next.NextAttemptAt); err != nil {
-			return err
-		}
-		_, err = j.Ledger.Put(ctx, next, sequenceOf(record))
+		_, err = j.Ledger.PutWaiting(ctx, next, sequenceOf(record), next.NextAttemptAt)
 		switch {
 		case err == nil:
 			j.step()
 			return nil
 		case !errors.Is(err, ledger.ErrConflict):
-			return err
-		}
-		// Whoever wrote meanwhile may wait, and has lost the timer to ours: woken now, the customer gets it anew.
-		if err := j.Ledger.Arm(ctx, c.DomainID, events.DueSubject(c.DomainID), j.Now()); err != nil {
 			return err
 		}
 	}
