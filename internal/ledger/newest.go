@@ -12,15 +12,16 @@ import (
 )
 
 const (
-	// newestBatch is how many records are looked at together, newestAtOnce how many of them at the same time.
-	newestBatch  = 256
+	// newestBatch is how many records are looked at together: most of those that are overtaken are so within it.
+	newestBatch = 2048
+	// newestAtOnce is how many requests are made at the same time about the others.
 	newestAtOnce = 32
 )
 
 // Newest calls fn for each customer whose newest record is in one of the states (none:
-// any), in the order of the stream, until fn returns an error, which it returns. It holds a
-// few hundred records at a time. A record that is to be left alone goes to foreign, if that
-// is not nil. What is written meanwhile may be missed.
+// any), in the order of the stream, until fn returns an error, which it returns. The records
+// come without the partner's object, and a few thousand are held at a time. One that is to be left
+// alone goes to foreign, if that is not nil. What is written meanwhile may be missed.
 func (l *Ledger) Newest(ctx context.Context, states []events.State, foreign func(error), fn func(*events.Record) error) error {
 	if len(states) == 0 {
 		states = events.States()
@@ -49,6 +50,7 @@ func (l *Ledger) Newest(ctx context.Context, states []events.State, foreign func
 			}
 			return true
 		}
+		r.Customer = nil // may be half a megabyte
 		batch = append(batch, r)
 		return len(batch) < newestBatch || flush()
 	})
@@ -63,10 +65,18 @@ func (l *Ledger) Newest(ctx context.Context, states []events.State, foreign func
 
 // keepNewest replaces the records by nil that are not their customers' newest.
 func (l *Ledger) keepNewest(ctx context.Context, batch []*events.Record) error {
+	last := make(map[int64]int, len(batch))
+	for i, r := range batch {
+		last[r.DomainID] = i
+	}
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.SetLimit(newestAtOnce)
 	for i, r := range batch {
-		if r.State == events.Activated {
+		switch {
+		case last[r.DomainID] != i:
+			batch[i] = nil // overtaken in sight
+			continue
+		case r.State == events.Activated:
 			continue // nothing follows but that it is forgotten, and then it is erased
 		}
 		asking.Go(func() error {

@@ -22,7 +22,7 @@ func testForeign(t *testing.T, _ *place, w *world) {
 		schema, data string
 	}{
 		"a higher version":    {events.Deferred, `"urn:activation-worker:x/v2"`, `{"domainId":%}`},
-		"an unknown state":    {"postponed", v1, `{"domainId":%}`},
+		"an unknown state":    {"vanished", v1, `{"domainId":%}`},
 		"an unknown reason":   {events.Deferred, v1, `{"domainId":%,"reason":"moon_phase"}`},
 		"another customer's":  {events.Deferred, v1, `{"domainId":1}`},
 		"no object":           {events.Deferred, v1, `"text"`},

@@ -33,6 +33,8 @@ var cases = []struct {
 	{"nothing there is no record", testNothing},
 	{"history is what is kept, oldest first", testHistory},
 	{"a customer is found by domain name", testFindDomain},
+	{"the newest records of all customers, by state", testNewest},
+	{"who goes on while a list is read is not listed as before", testNewestOvertaken},
 	{"an announcement is found in the intake", testFindIntake},
 	{"readers leave nothing behind on the server", testReadersCleanUp},
 
