@@ -109,11 +109,15 @@ func (l *Ledger) Queued(ctx context.Context, replayID string, since uint64) (ids
 
 // LastSequence is that of the ledger's stream.
 func (l *Ledger) LastSequence(ctx context.Context) (uint64, error) {
+	return l.lastSequence(ctx, l.streams.Ledger)
+}
+
+func (l *Ledger) lastSequence(ctx context.Context, stream string) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	s, err := l.js.Stream(ctx, l.streams.Ledger)
+	s, err := l.js.Stream(ctx, stream)
 	if err != nil {
-		return 0, fmt.Errorf("read stream %s: %w", l.streams.Ledger, err)
+		return 0, fmt.Errorf("read stream %s: %w", stream, err)
 	}
 	return s.CachedInfo().State.LastSeq, nil
 }

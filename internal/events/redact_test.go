@@ -1,0 +1,33 @@
+package events_test
+
+import (
+	"testing"
+
+	"activation-worker/internal/events"
+)
+
+func TestAnEventWithoutThePartnersObject(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ event, want string }{
+		"in its place":            {`{"b":1,"data":{"z":1.50,"customer":{"administrator":{"cellphone":"090"}},"a":9007199254740993}}`, `{"b":1,"data":{"z":1.50,"a":9007199254740993}}`},
+		"first":                   {`{"data":{"customer":null,"a":"<&>"}}`, `{"data":{"a":"<&>"}}`},
+		"last, and twice":         {`{"data":{"a":[1,2],"customer":1,"customer":{"x":2}}}`, `{"data":{"a":[1,2]}}`},
+		"alone":                   {`{"data":{"customer":{}},"z":"\u2028"}`, `{"data":{},"z":"\u2028"}`},
+		"written with an escape":  {`{"d\u0061ta":{"c\u0075stomer":{"x":1},"y":2}}`, `{"d\u0061ta":{"y":2}}`},
+		"none":                    {`{"data":{"a":{"customer":1}},"customer":2}`, `{"data":{"a":{"customer":1}},"customer":2}`},
+		"over several lines":      {"{ \"data\" :\n {\"a\": 1,\n\"customer\": [] } }\n", `{"data":{"a":1}}`},
+		"data that is no object":  {`{"data":"customer"}`, `{"data":"customer"}`},
+		"an event without data":   {`{}`, `{}`},
+		"no event":                {`[]`, ""},
+		"an event that is cut":    {`{"data":{"customer":{"x":1}`, ""},
+		"an event with more":      {`{} {}`, ""},
+		"nothing":                 {``, ""},
+		"characters of any kind":  {`{"data":{"domain":"日の出フーズ.example","customer":"日"}}`, `{"data":{"domain":"日の出フーズ.example"}}`},
+		"invalid UTF-8 elsewhere": {"{\"x\":\"\xff\",\"data\":{\"customer\":1}}", "{\"x\":\"\xff\",\"data\":{}}"},
+	} {
+		got, err := events.WithoutCustomer([]byte(c.event))
+		if string(got) != c.want || (err != nil) != (c.want == "") {
+			t.Errorf("%s: got %s, %v; want %s", name, got, err, c.want)
+		}
+	}
+}
