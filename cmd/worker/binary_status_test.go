@@ -19,16 +19,17 @@ import (
 func TestBinaryStatus(t *testing.T) {
 	t.Parallel()
 	s := newSetUpSite(t)
-	const active, looked, waiting, refused, under, unread, rejected, unknown = 51200001, 51200002, 51200003, 51200004, 51200005, 51200006, 51200007, 51200008
-	w := startWorker(t, s.env("WORKER_BACKOFF=transient=1h", "WORKER_ID=one", "LINEWORKS_TIMEOUT=9s", "WORKER_LEASE=30s")...)
+	const active, looked, waiting, refused, under, unread, rejected, unknown, hidden = 51200001, 51200002, 51200003, 51200004, 51200005, 51200006, 51200007, 51200008, 51200009
+	w := startWorker(t, s.env("WORKER_BACKOFF=transient=1h", "WORKER_ID=one", "LINEWORKS_TIMEOUT=9s", "WORKER_LEASE=30s", "WORKER_DNS_RESOLVERS=off")...)
 	w.AwaitReady(startTimeout)
 	s.partner.Add(simulator.Customer{DomainID: active, Terms: true, DNS: true})
 	s.partner.Add(simulator.Customer{DomainID: looked, Terms: true, DNS: true, Active: true})
 	s.partner.Script(looked, simulator.OpActivate, "400:ALREADY_ACTIVE")
 	s.partner.Add(simulator.Customer{DomainID: waiting, Terms: true, DNS: true})
 	s.partner.Script(waiting, simulator.OpActivate, "307-none")
-	s.partner.Add(simulator.Customer{DomainID: refused, Terms: true, DNS: true})
+	s.partner.Add(simulator.Customer{DomainID: refused, Domain: "hoshizora.by-works.com", Terms: true, DNS: true})
 	s.partner.Script(refused, simulator.OpActivate, "400:japanese")
+	s.partner.Add(simulator.Customer{DomainID: hidden, Domain: "tsukimi.example", Terms: true})
 	s.partner.Add(simulator.Customer{DomainID: under, Terms: true, DNS: true})
 	s.partner.Script(under, simulator.OpActivate, "slow=3s")
 	s.announce(`{"domainId":51200001,"domain":"日の出フーズ.example","reference":"order <7>"}`)
@@ -36,10 +37,12 @@ func TestBinaryStatus(t *testing.T) {
 		s.announce(fmt.Sprintf(`{"domainId":%d}`, id))
 	}
 	s.announce(`{"domainId":51200007.0}`)
+	s.announce(`{"domainId":51200009}`)
 	s.await(active, events.Activated, w)
 	s.await(looked, events.Activated, w)
 	s.await(waiting, events.Deferred, w)
 	s.await(refused, events.Failed, w)
+	s.await(hidden, events.Deferred, w)
 	w.awaitSaid("announcement rejected")
 	s.announce(`{"domainId":51200005}`)
 	s.await(under, events.Started, w)
@@ -54,8 +57,9 @@ func TestBinaryStatus(t *testing.T) {
 		{"51200001", "activated", []string{"日の出フーズ.example", "The customer is active.", "order <7>", "via activate", "started", "terms_accepted"}, exitDone},
 		{"日の出フーズ.EXAMPLE", "activated", []string{"51200001"}, exitDone},
 		{"51200002", "activated", []string{"via lookup"}, exitDone},
-		{"51200003", "deferred", []string{"deferred (transient)", "attempt at", "gives up", "what to do"}, exitDone},
-		{"51200004", "failed", []string{"failed (refused)", "HTTP 400", "announce the customer again"}, exitDone},
+		{"51200003", "deferred", []string{"deferred (transient)", "attempted again at", "gives up", "what to do"}, exitDone},
+		{"51200004", "failed", []string{"failed (refused)", "HTTP 400", `worker replay 51200004 --why`}, exitDone},
+		{"51200009", "deferred", []string{"deferred (dns_unverified)", "not visible in DNS yet", "tsukimi.example.", " IN TXT \"", " IN CNAME ", "nothing at these names"}, exitDone},
 		{"51200007", "rejected", []string{"no record", "was rejected", "SIGNUP", "sequence 5", "A worker is taking work"}, exitDone},
 		{"51200008", "none", []string{"no record", "was not announced", "A worker is taking work"}, exitDone},
 		{"nobody.example", "", []string{"nobody.example", "domain id"}, exitFailed},
@@ -90,7 +94,7 @@ func TestBinaryStatus(t *testing.T) {
 
 	// Nobody takes work now.
 	s.announce(`{"domainId":51200006}`)
-	invoke(t, "", s.env(), "status", "51200006").want(t, exitDone, "waits to be read", "sequence 7", "No worker is taking work", "worker run")
+	invoke(t, "", s.env(), "status", "51200006").want(t, exitDone, "waits to be read", "sequence 8", "No worker is taking work", "worker run")
 	invoke(t, "", s.env(), "status", "51200006", "-o", "json").want(t, exitDone, `"state":"unread"`)
 }
 

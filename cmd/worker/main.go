@@ -105,7 +105,9 @@ Every customer's state is an event too, so that nothing is lost and nobody is ac
 		Example: `  worker demo                     see it work, with nothing else installed
   worker run                      the service; LINEWORKS_… settings as in the README
   worker submit 51200931          announce that a customer has accepted the terms
-  worker status 51200931          why is this customer (not) active`,
+  worker status 51200931          why is this customer (not) active
+  worker list --state failed      who needs somebody's help
+  worker doctor                   is everything there that a worker needs`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -116,7 +118,7 @@ Every customer's state is an event too, so that nothing is lost and nobody is ac
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(runCommand(), demoCommand(), setupCommand(), submitCommand(), statusCommand(), replayCommand(), cancelCommand(), forgetCommand(), simulateCommand(), versionCommand())
+	root.AddCommand(runCommand(), demoCommand(), setupCommand(), submitCommand(), statusCommand(), listCommand(), watchCommand(), replayCommand(), cancelCommand(), forgetCommand(), simulateCommand(), versionCommand())
 	asUsage(root)
 	return root
 }

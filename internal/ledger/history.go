@@ -131,3 +131,13 @@ func (l *Ledger) FindIntake(ctx context.Context, stream, subject string, from ui
 	})
 	return sequence, complete, err
 }
+
+// Family is a customer's record and what the ledger has kept of the past; nil for none.
+func (l *Ledger) Family(ctx context.Context, domainID int64) (*events.Record, []Entry, error) {
+	r, err := l.Load(ctx, domainID)
+	if err != nil || r == nil {
+		return nil, nil, err
+	}
+	entries, err := l.History(ctx, domainID)
+	return r, entries, err
+}
