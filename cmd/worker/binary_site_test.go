@@ -235,3 +235,15 @@ func freePort(t testing.TB) string {
 	t.Fatal("no free port found")
 	return ""
 }
+
+// store writes a customer's first record as a worker would.
+func (s *site) store(r *events.Record) {
+	s.t.Helper()
+	data, err := events.EncodeRecord(r, "/lineworks-simulated/activation", 0, time.Now())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := s.js.Publish(s.t.Context(), events.CustomerSubject(r.DomainID, r.State), data); err != nil {
+		s.t.Fatalf("storing %s of %d: %v", r.State, r.DomainID, err)
+	}
+}

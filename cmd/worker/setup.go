@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"activation-worker/internal/broker"
@@ -50,12 +52,7 @@ With --check it changes nothing, prints every difference, and exits 3 if there i
 				return err
 			}
 			defer nc.Close()
-			if c.Worker.StreamMaxBytes == 0 {
-				// Not said: what the ledger has was somebody's choice, or the embedded server's.
-				if s, err := js.Stream(ctx, layout.Streams.Ledger); err == nil {
-					layout.MaxBytes = s.CachedInfo().Config.MaxBytes
-				}
-			}
+			keepMaxBytes(ctx, c, js, &layout)
 			out := cmd.OutOrStdout()
 			if check {
 				drifts, err := broker.Plan(ctx, js, layout)
@@ -120,4 +117,14 @@ With --check it changes nothing, prints every difference, and exits 3 if there i
 	f.BoolVar(&rebind, "rebind-partner", false, "bind the ledger to the partner and tenant now configured")
 	config.Flags(f, config.GroupNATS, config.GroupPartner, config.GroupStreams)
 	return cmd
+}
+
+// keepMaxBytes leaves the ledger's limit as it is where nothing is said: it was somebody's choice, or the embedded server's.
+func keepMaxBytes(ctx context.Context, c *config.Config, js jetstream.JetStream, layout *broker.Layout) {
+	if c.Worker.StreamMaxBytes != 0 {
+		return
+	}
+	if s, err := js.Stream(ctx, layout.Streams.Ledger); err == nil {
+		layout.MaxBytes = s.CachedInfo().Config.MaxBytes
+	}
 }

@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/events"
+	"activation-worker/internal/operator"
 )
 
 // unknown says of a customer without a record where its announcement is, if there is one.
@@ -113,35 +115,12 @@ func (s statusReader) unread(ctx context.Context, id int64) (sequence uint64, co
 	})
 }
 
-// scarce is about what the outcome of one attempt may need.
-const scarce = 600 << 10
-
 // taking says whether a worker is taking work.
 func (s statusReader) taking(ctx context.Context) string {
-	cons, err := s.js.Consumer(ctx, s.c.Worker.IntakeStream, events.ConsumerActivator)
-	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound):
-		return "No worker has ever read the intake: start one with worker run."
-	case err != nil:
+	in, err := operator.ReadIntake(ctx, s.js, s.ledger, s.c.Worker.IntakeStream, s.c.Worker.Stream)
+	if err != nil {
 		return fmt.Sprintf("Whether a worker is taking work could not be read: %v.", err)
 	}
-	info := cons.CachedInfo()
-	if ledger, err := s.js.Stream(ctx, s.c.Worker.Stream); err == nil {
-		if state, most := ledger.CachedInfo().State, ledger.CachedInfo().Config.MaxBytes; most > 0 && most-int64(state.Bytes) < scarce {
-			return fmt.Sprintf("Stream %s has hardly any room left, so nothing may be claimed: raise WORKER_STREAM_MAX_BYTES and run worker setup; %d announcements wait unread.", s.c.Worker.Stream, info.NumPending)
-		}
-	}
-	if info.NumWaiting > 0 {
-		return fmt.Sprintf("A worker is taking work; %d announcements wait unread.", info.NumPending)
-	}
-	last, err := s.ledger.LastIntake(ctx)
-	if err == nil && last != nil && last.Subject == events.SubjectIntakePaused {
-		if in, err := events.DecodeIntake(last.Data); err == nil {
-			return fmt.Sprintf("No worker is taking work: %s paused since %s (%s). To do: %s.", in.Worker, local(in.Since), in.Detail, in.WhatToDo)
-		}
-	}
-	if info.NumAckPending > 0 {
-		return fmt.Sprintf("Workers hold %d announcements; %d wait unread.", info.NumAckPending, info.NumPending)
-	}
-	return fmt.Sprintf("No worker is taking work; %d announcements wait unread. Start one with worker run.", info.NumPending)
+	is, whatToDo := in.Sentence(local)
+	return strings.TrimSpace(is + " " + whatToDo)
 }

@@ -1,0 +1,154 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"activation-worker/internal/broker"
+	"activation-worker/internal/events"
+)
+
+// slow is a round-trip with which each of the several writes of an attempt takes its time.
+const slow = 250 * time.Millisecond
+
+func (d *Doctor) nats(context.Context) Check {
+	if d.Connecting != nil {
+		return Check{Level: Fail, Detail: d.Connecting.Error(), WhatToDo: "start the server, or set NATS_URL and the NATS_ settings that it wants"}
+	}
+	rtt, err := d.Link.RTT()
+	if err != nil {
+		return unread(fmt.Errorf("round-trip to NATS: %w", err))
+	}
+	c := Check{Level: OK, Detail: fmt.Sprintf("connected to %s, version %s, round-trip %s", d.Link.ConnectedUrlRedacted(), d.Link.ConnectedServerVersion(), rtt.Round(10*time.Microsecond))}
+	if rtt > slow {
+		c.Level, c.WhatToDo = Warn, "run workers nearer to the NATS servers"
+	}
+	return c
+}
+
+const (
+	probeTime  = 5 * time.Second       // of one request
+	deniedPoll = 10 * time.Millisecond // a refusal comes beside the request, not as its answer
+)
+
+// ask makes one request to JetStream; what the user may not do is an error that says so, and comes at once.
+func (d *Doctor) ask(ctx context.Context, request func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	before := d.Link.LastError()
+	answered := make(chan error, 1)
+	go func() { answered <- request(ctx) }()
+	tick := time.NewTicker(deniedPoll)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-answered:
+			return err
+		case <-tick.C:
+		}
+		last := d.Link.LastError()
+		if errors.Is(last, nats.ErrPermissionViolation) && last != before { //nolint:errorlint // the same words again are a new refusal
+			cancel()
+			<-answered
+			return last
+		}
+	}
+}
+
+// permissions tries what a worker reads. What it writes cannot be tried without writing it.
+func (d *Doctor) permissions(ctx context.Context) Check {
+	streams := d.Layout.Streams
+	var denied []string
+	probe := func(what string, request func(context.Context) error) {
+		err := d.ask(ctx, request)
+		var fromServer jetstream.JetStreamError
+		if err != nil && !errors.As(err, &fromServer) { // else the server has answered: what is missing is another check's business
+			denied = append(denied, what+": "+err.Error())
+		}
+	}
+	for _, name := range []string{streams.Ledger, streams.Rejected, streams.Work, d.Layout.IntakeStream} {
+		probe("stream "+name, func(ctx context.Context) error {
+			_, err := d.JetStream.Stream(ctx, name)
+			return err
+		})
+	}
+	for _, c := range []struct{ stream, name string }{
+		{streams.Work, events.ConsumerDue},
+		{streams.Work, events.ConsumerRedo},
+		{streams.Work, events.ConsumerRequests},
+		{d.Layout.IntakeStream, events.ConsumerActivator},
+	} {
+		probe("consumer "+c.name+" of "+c.stream, func(ctx context.Context) error {
+			_, err := d.JetStream.Consumer(ctx, c.stream, c.name)
+			return err
+		})
+	}
+	probe("messages of "+streams.Ledger, func(ctx context.Context) error {
+		_, err := d.Records.LastIntake(ctx)
+		return err
+	})
+	if len(denied) > 0 {
+		return Check{Level: Fail, Detail: strings.Join(denied, "; "), WhatToDo: "grant the NATS user what deploy/nats/README.md lists for a worker"}
+	}
+	return Check{Level: OK, Detail: "streams, consumers and messages can be read; whether they can be written shows only when a worker does"}
+}
+
+func (d *Doctor) streams(ctx context.Context) Check {
+	drifts, err := broker.Plan(ctx, d.JetStream, d.Layout)
+	if err != nil {
+		return Check{Level: Fail, Detail: err.Error(), WhatToDo: "mend it, then run worker setup --check"}
+	}
+	if len(drifts) == 0 {
+		return Check{Level: OK, Detail: "streams and consumers are as declared"}
+	}
+	c := Check{Level: Fail, WhatToDo: "run worker setup"}
+	var lines []string
+	for _, drift := range drifts {
+		lines = append(lines, drift.String())
+		if !drift.Fixable {
+			c.WhatToDo = "do what is said of each; worker setup mends the rest"
+		}
+	}
+	c.Detail = strings.Join(lines, "; ")
+	return c
+}
+
+const (
+	// skewed is a difference between clocks that is worth a look; tooSkewed is more than leases bear.
+	skewed    = 2 * time.Second
+	tooSkewed = 5 * time.Second
+)
+
+// clock compares ours with that of the server, which every answer about a stream tells. A token that the partner refuses for the
+// time tells the difference to the partner's.
+func (d *Doctor) clock(ctx context.Context) Check {
+	asked := d.Now()
+	s, err := d.JetStream.Stream(ctx, d.Layout.Streams.Ledger)
+	answered := d.Now()
+	switch {
+	case nothingYet(err):
+		return Check{Level: Skipped, Detail: "there is no stream yet to ask for the server's time"}
+	case err != nil:
+		return unread(fmt.Errorf("the server's time: %w", err))
+	}
+	ours := asked.Add(answered.Sub(asked) / 2)
+	ahead := ours.Sub(s.CachedInfo().TimeStamp)
+	which := "ahead of"
+	if ahead < 0 {
+		ahead, which = -ahead, "behind"
+	}
+	c := Check{Level: OK, Detail: fmt.Sprintf("this machine's clock is %s %s the NATS server's", ahead.Round(time.Millisecond), which)}
+	switch {
+	case ahead > tooSkewed:
+		c.Level, c.WhatToDo = Fail, "set the clocks of all machines, by NTP: leases bear 5 s at most"
+	case ahead > skewed:
+		c.Level, c.WhatToDo = Warn, "set the clocks of all machines, by NTP"
+	}
+	return c
+}

@@ -1,0 +1,75 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"activation-worker/internal/events"
+	"activation-worker/internal/ledger"
+)
+
+// Intake is whether announcements are being taken.
+type Intake struct {
+	Read   bool   // a worker has read it before
+	Unread uint64 // announcements
+	InHand int    // announcements that workers hold
+	Asking bool   // a worker asks for more
+	Full   bool   // the ledger has hardly any room, so that nothing may be claimed
+	Paused *events.Intake
+}
+
+// LastIntake tells the newest event that says whether workers take work.
+type LastIntake interface {
+	LastIntake(ctx context.Context) (*ledger.Entry, error)
+}
+
+// scarce is about what the outcome of one attempt may need, in bytes.
+const scarce = 600 << 10
+
+// ReadIntake looks at an intake stream and its reader.
+func ReadIntake(ctx context.Context, js jetstream.JetStream, said LastIntake, stream, ledgerStream string) (Intake, error) {
+	var in Intake
+	cons, err := js.Consumer(ctx, stream, events.ConsumerActivator)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound):
+		return in, nil
+	case err != nil:
+		return in, fmt.Errorf("read consumer %s of stream %s: %w", events.ConsumerActivator, stream, err)
+	}
+	info := cons.CachedInfo()
+	in.Read, in.Unread, in.InHand, in.Asking = true, info.NumPending, info.NumAckPending, info.NumWaiting > 0
+	if s, err := js.Stream(ctx, ledgerStream); err == nil {
+		most := s.CachedInfo().Config.MaxBytes
+		in.Full = most > 0 && most-int64(s.CachedInfo().State.Bytes) < scarce
+	}
+	last, err := said.LastIntake(ctx)
+	if err == nil && last != nil && last.Subject == events.SubjectIntakePaused {
+		if paused, err := events.DecodeIntake(last.Data); err == nil {
+			in.Paused = &paused
+		}
+	}
+	return in, nil
+}
+
+// Sentence says it; at writes a time. What to do is empty where work is taken.
+func (in Intake) Sentence(at func(time.Time) string) (is, whatToDo string) {
+	switch {
+	case !in.Read:
+		return "No worker has ever read the intake.", "Start one with worker run."
+	case in.Full:
+		return fmt.Sprintf("The ledger has hardly any room left, so nothing may be claimed; %d announcements wait unread.", in.Unread),
+			"Raise WORKER_STREAM_MAX_BYTES and run worker setup."
+	case in.Asking:
+		return fmt.Sprintf("A worker is taking work; %d announcements wait unread.", in.Unread), ""
+	case in.Paused != nil:
+		p := in.Paused
+		return fmt.Sprintf("No worker is taking work: %s paused since %s (%s).", p.Worker, at(p.Since), p.Detail), p.WhatToDo + "."
+	case in.InHand > 0:
+		return fmt.Sprintf("Workers hold %d announcements; %d wait unread.", in.InHand, in.Unread), ""
+	}
+	return fmt.Sprintf("No worker is taking work; %d announcements wait unread.", in.Unread), "Start one with worker run."
+}
