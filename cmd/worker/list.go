@@ -205,9 +205,9 @@ func (l *lister) rejections(ctx context.Context, from *ledger.Ledger) error {
 		}
 	}
 	return from.Rejections(ctx, func(e ledger.Entry) error {
-		line, err := rejectedLineOf(e.Data)
+		line, readable := rejectedLineOf(e.Data)
 		switch {
-		case err != nil:
+		case !readable:
 			l.foreign++
 			return nil
 		case line.Time.Before(l.filter.since):
@@ -227,15 +227,15 @@ func (l *lister) rejectedRow(sequence, when, reason, size, detail string) error 
 }
 
 // rejectedLineOf tells of a rejection, but not what the original says.
-func rejectedLineOf(event []byte) (rejectedLine, error) {
+func rejectedLineOf(event []byte) (line rejectedLine, readable bool) {
 	s, err := events.DecodeSummary(event)
 	if err != nil {
-		return rejectedLine{}, err
+		return rejectedLine{}, false
 	}
 	r, err := events.DecodeRejection(event)
 	return rejectedLine{
 		Stream: r.Original.Stream, Sequence: r.Original.Sequence, Time: s.Time.UTC(), Reason: r.Reason, Detail: r.Detail, Size: r.Original.Size,
-	}, err
+	}, err == nil
 }
 
 func (l *lister) summary() string {

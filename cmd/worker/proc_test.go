@@ -185,3 +185,9 @@ func (p *proc) AwaitReady(within time.Duration) {
 		p.t.Fatalf("the worker is not ready after %s: %+v, %v; it said:\n%s", within, last.Checks, err, p.stderr.tail())
 	}
 }
+
+// interrupt is Ctrl-C.
+func (p *proc) interrupt() {
+	p.t.Helper()
+	p.signal(syscall.SIGINT)
+}

@@ -37,7 +37,7 @@ type Check struct {
 // Link is a connection to NATS.
 type Link interface {
 	RTT() (time.Duration, error)
-	ConnectedUrlRedacted() string //nolint:revive,staticcheck // the client library's name
+	ConnectedUrlRedacted() string
 	ConnectedServerVersion() string
 	LastError() error
 }

@@ -55,10 +55,17 @@ func (d *Doctor) ask(ctx context.Context, request func(context.Context) error) e
 		last := d.Link.LastError()
 		if errors.Is(last, nats.ErrPermissionViolation) && last != before { //nolint:errorlint // the same words again are a new refusal
 			cancel()
-			<-answered
-			return last
+			return errors.Join(last, passed(<-answered))
 		}
 	}
+}
+
+// passed drops what only says that nobody waits any more.
+func passed(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 // permissions tries what a worker reads. What it writes cannot be tried without writing it.
