@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -65,10 +66,14 @@ func (l *Ledger) LastIntake(ctx context.Context) (*Entry, error) {
 	return &Entry{Subject: m.Subject, Sequence: m.Sequence, Data: m.Data}, nil
 }
 
+// gatherTimeout bounds the wait for a reader's consumer. To find the last message of each subject takes the server some
+// seconds where there are millions.
+const gatherTimeout = time.Minute
+
 // each reads what a stream holds now, in order, until fn returns false. On a replicated
 // stream it may not see yet what was written in the last moments.
 func (l *Ledger) each(ctx context.Context, stream string, cfg jetstream.OrderedConsumerConfig, fn func(Entry) bool) error {
-	asking, cancel := context.WithTimeout(ctx, requestTimeout)
+	asking, cancel := context.WithTimeout(ctx, gatherTimeout)
 	defer cancel()
 	cons, err := l.js.OrderedConsumer(asking, stream, cfg)
 	if err != nil {
