@@ -72,7 +72,7 @@ func TestBinaryDoctorFindsWhatIsWanting(t *testing.T) {
 	t.Parallel()
 	s := newSetUpSite(t)
 	w := startWorker(t, s.env(noWatch)...)
-	for i, script := range []string{"400:japanese", "400:japanese", "409:TAKEN_ELSEWHERE", "429"} {
+	for i, script := range []string{"400:japanese", "400:japanese", "409:TAKEN_ELSEWHERE"} {
 		id := int64(51200001 + i)
 		s.partner.Add(simulator.Customer{DomainID: id, Domain: fmt.Sprintf("c%d.by-works.com", id), Terms: true, DNS: true})
 		s.partner.Script(id, simulator.OpActivate, simulator.Fault(script))
@@ -84,6 +84,10 @@ func TestBinaryDoctorFindsWhatIsWanting(t *testing.T) {
 	w.stop()
 	s.store(&events.Record{
 		State: events.Deferred, DomainID: 51200099, Round: 1, Reason: events.TermsPending, NextAttemptAt: time.Now().Add(-time.Hour),
+	})
+	s.store(&events.Record{
+		State: events.Deferred, DomainID: 51200098, Round: 1, Reason: events.Transient, NextAttemptAt: time.Now().Add(time.Hour),
+		Cause: &events.Cause{Operation: "activate", HTTPStatus: 429, Code: "TOO_MANY_REQUESTS"},
 	})
 	if err := s.js.DeleteConsumer(t.Context(), "ACTIVATION_WORK", events.ConsumerRedo); err != nil {
 		t.Fatal(err)

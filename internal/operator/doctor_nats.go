@@ -37,9 +37,9 @@ const (
 	deniedPoll = 10 * time.Millisecond // a refusal comes beside the request, not as its answer
 )
 
-// ask makes one request to JetStream; what the user may not do is an error that says so, and comes at once.
-func (d *Doctor) ask(ctx context.Context, request func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
+// ask makes requests to JetStream; what the user may not do is an error that says so, and comes at once.
+func (d *Doctor) ask(ctx context.Context, atMost time.Duration, request func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
 	before := d.Link.LastError()
 	answered := make(chan error, 1)
@@ -73,7 +73,7 @@ func (d *Doctor) permissions(ctx context.Context) Check {
 	streams := d.Layout.Streams
 	var denied []string
 	probe := func(what string, request func(context.Context) error) {
-		err := d.ask(ctx, request)
+		err := d.ask(ctx, probeTime, request)
 		var fromServer jetstream.JetStreamError
 		if err != nil && !errors.As(err, &fromServer) { // else the server has answered: what is missing is another check's business
 			denied = append(denied, what+": "+err.Error())

@@ -10,13 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"activation-worker/internal/activation"
 	"activation-worker/internal/events"
 	"activation-worker/internal/ledger"
 )
 
 func (d *Doctor) intake(ctx context.Context) Check {
 	var in Intake
-	err := d.ask(ctx, func(ctx context.Context) (err error) {
+	err := d.ask(ctx, probeTime, func(ctx context.Context) (err error) {
 		in, err = ReadIntake(ctx, d.JetStream, d.Records, d.Layout.IntakeStream, d.Layout.Streams.Ledger)
 		return err
 	})
@@ -65,21 +66,27 @@ func (s *survey) take(ctx context.Context, d *Doctor) error {
 	s.read, s.unknown = true, map[answer]map[events.Reason]int{}
 	now := d.Now()
 	states := []events.State{events.Deferred, events.Started, events.Failed}
-	s.err = d.Records.Newest(ctx, states, func(error) { s.foreign++ }, func(r *events.Record) error {
-		if due, waits := ledger.DueAt(r); waits && now.Sub(due) > lateAfter {
-			if s.late++; len(s.overdue) < shownIDs {
-				s.overdue = append(s.overdue, r.DomainID)
-			}
-		}
-		if !d.Policy.Knows(r.Cause) {
-			s.note(answer{r.Cause.HTTPStatus, r.Cause.Code}, r.Reason)
-		}
-		return nil
+	s.err = d.ask(ctx, surveyTime, func(ctx context.Context) error {
+		return d.Records.Newest(ctx, states, func(error) { s.foreign++ }, func(r *events.Record) error {
+			s.look(r, d.Policy, now)
+			return nil
+		})
 	})
 	if nothingYet(s.err) {
 		s.err = nil
 	}
 	return s.err
+}
+
+func (s *survey) look(r *events.Record, p activation.Policy, now time.Time) {
+	if due, waits := ledger.DueAt(r); waits && now.Sub(due) > lateAfter {
+		if s.late++; len(s.overdue) < shownIDs {
+			s.overdue = append(s.overdue, r.DomainID)
+		}
+	}
+	if !p.Knows(r.Cause) {
+		s.note(answer{r.Cause.HTTPStatus, r.Cause.Code}, r.Reason)
+	}
 }
 
 func (s *survey) note(a answer, reason events.Reason) {

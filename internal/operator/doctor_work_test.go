@@ -38,6 +38,11 @@ func (k *kept) Newest(_ context.Context, _ []events.State, foreign func(error), 
 	return k.err
 }
 
+// quiet is a connection on which nothing is refused.
+type quiet struct{ Link }
+
+func (quiet) LastError() error { return nil }
+
 func TestSurvey(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
@@ -79,7 +84,7 @@ func TestSurvey(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &Doctor{Records: &c.ledger, Policy: activation.DefaultPolicy(), Now: func() time.Time { return now }}
+			d := &Doctor{Link: quiet{}, Records: &c.ledger, Policy: activation.DefaultPolicy(), Now: func() time.Time { return now }}
 			var s survey
 			timers, answers := s.timers(t.Context(), d), s.answers(t.Context(), d)
 			if timers.Level != c.timers || !strings.Contains(timers.Detail, c.late) {
