@@ -61,7 +61,7 @@ func (j *job) cancelReplay(ctx context.Context, replayID string) (string, error)
 		return fmt.Sprintf("Replay %s had queued all its %d customers; those not attempted yet are cancelled.", replayID, event.Scheduled), nil
 	}
 	// A move that had begun may still have been written; after this it is.
-	if !wait(ctx, moveTime+time.Second) {
+	if !pause(ctx, moveTime+time.Second) {
 		return "", ctx.Err()
 	}
 	if err := j.giveUpQueued(ctx, replayID); err != nil {

@@ -73,7 +73,7 @@ func (o *Operator) serve(ctx context.Context) {
 			told = err.Error()
 			o.log.Warn("cannot take operators' requests, tried again and again", zap.Error(err))
 		}
-		wait(ctx, retryAfter)
+		pause(ctx, retryAfter)
 	}
 }
 
@@ -106,7 +106,7 @@ func (o *Operator) take(ctx context.Context, msg jetstream.Msg, ackWait time.Dur
 	alive := make(chan struct{})
 	go func() {
 		defer close(alive)
-		for wait(ctx, max(ackWait/3, time.Millisecond)) {
+		for pause(ctx, max(ackWait/3, time.Millisecond)) {
 			_ = msg.InProgress() // a lost one is made up for by the next, or by the redelivery
 		}
 	}()
@@ -203,8 +203,8 @@ func (j *job) standing(ctx context.Context) (bool, error) {
 	return j.Ledger.RequestStands(ctx, j.subject)
 }
 
-// wait pauses and reports whether ctx is still alive.
-func wait(ctx context.Context, d time.Duration) bool {
+// pause waits and reports whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
