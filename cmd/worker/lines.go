@@ -24,8 +24,8 @@ func outputFlag(cmd *cobra.Command, output *string) {
 	}
 }
 
-// sinceFlag reads a point in time that is given as such or as how long ago it was.
-func sinceFlag(text string, now time.Time) (time.Time, error) {
+// momentFlag reads a flag's point in time, which is given as such or as how long ago it was; empty is none.
+func momentFlag(name, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
@@ -35,7 +35,7 @@ func sinceFlag(text string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(text); err == nil && d > 0 {
 		return now.Add(-d), nil
 	}
-	return time.Time{}, usageError{fmt.Errorf("--since: %q is no time (RFC 3339, such as 2026-11-01T00:00:00+09:00) and no duration (such as 24h or 30m)", text)}
+	return time.Time{}, usageError{fmt.Errorf("--%s: %.60q is no time (RFC 3339, such as 2026-11-01T00:00:00+09:00) and no duration (such as 24h or 30m)", name, text)}
 }
 
 // timeView is how people read times: seen from now, in a zone.

@@ -128,7 +128,7 @@ func (f *listFilter) read(states, reasons []string, since string, now time.Time)
 	if len(f.reasons) > 0 && len(f.states) == 0 {
 		f.states = []events.State{events.Deferred, events.Failed} // others have none
 	}
-	f.since, err = sinceFlag(since, now)
+	f.since, err = momentFlag("since", since, now)
 	return err
 }
 

@@ -61,7 +61,7 @@ mended, say. --dry-run shows everything and asks for nothing.`,
 	fs.StringVar(&f.why, "why", "", "why, for the audit trail (needed, but for --dry-run)")
 	fs.StringVar(&f.rate, "rate", events.DefaultReplayRate, "customers a unit of time, as `N/m` (units s, m, h)")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "show whom, why they failed and how long it takes; write nothing")
-	fs.StringVarP(&f.output, "output", "o", "table", "table or json, of --dry-run")
+	outputFlag(cmd, &f.output)
 	addAs(fs, &f.as)
 	config.Flags(fs, config.GroupNATS, config.GroupStreams)
 	return cmd
@@ -74,20 +74,17 @@ func (f *replayFlags) request(args []string, now time.Time) (events.Request, err
 	fail := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
 	r.Selection = events.Selection{AllFailed: f.allFailed, Reason: events.Reason(f.reason), Code: f.code, Rejected: f.rejected}
 	var err error
-	if r.Selection.Since, err = parseMoment(f.since, now); err != nil {
-		fail("--since: %w", err)
+	if r.Selection.Since, err = momentFlag("since", f.since, now); err != nil {
+		errs = append(errs, err)
 	}
-	if r.Selection.Until, err = parseMoment(f.until, now); err != nil {
-		fail("--until: %w", err)
+	if r.Selection.Until, err = momentFlag("until", f.until, now); err != nil {
+		errs = append(errs, err)
 	}
 	if f.reason != "" && !slices.Contains(events.Reasons(), r.Selection.Reason) {
-		fail("--reason: there is no reason %.40q; there are %s", f.reason, reasonNames())
+		fail("--reason: there is no reason %.40q; there are %s", f.reason, strings.Join(reasonNames(), ", "))
 	}
 	if _, err := r.Interval(); err != nil {
 		fail("--rate: %w", err)
-	}
-	if f.output != "table" && f.output != "json" {
-		fail("--output: %q is not table or json", f.output)
 	}
 	if r.IDs, err = idsOf(args); err != nil {
 		errs = append(errs, err)
@@ -214,29 +211,6 @@ func (p preview) write(w io.Writer, r events.Request) {
 	}
 	last := time.Duration(max(0, p.moves-p.hastened-1)) * interval
 	fmt.Fprintf(w, "%d to be replayed, the last of them due in %s at %s\n", p.moves, last.Round(time.Second), r.Rate)
-}
-
-// parseMoment reads a time, or how long ago it was; empty is no time.
-func parseMoment(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%.40q is neither a time such as 2026-01-31T09:00:00Z nor a duration such as 24h", s)
-	}
-	return t, nil
-}
-
-func reasonNames() string {
-	var names []string
-	for _, r := range events.Reasons() {
-		names = append(names, string(r))
-	}
-	return strings.Join(names, ", ")
 }
 
 // idsOf reads domain ids from arguments.

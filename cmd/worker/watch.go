@@ -32,7 +32,7 @@ JSON is the event as it is stored, without the partner's customer object.`,
   worker watch -o json | jq 'select(.type == "customer.activated") | .data.domainId'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			from, err := sinceFlag(since, time.Now())
+			from, err := momentFlag("since", since, time.Now())
 			if err != nil {
 				return err
 			}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -60,7 +59,7 @@ func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, e
 	digits := strconv.FormatInt(id, 10)
 	rejected, err := s.ledger.FindRejected(ctx, func(r events.Rejection) bool {
 		data, err := base64.StdEncoding.DecodeString(r.Original.DataBase64)
-		return err == nil && utf8.Valid(data) && hasNumber(data, digits)
+		return err == nil && utf8.Valid(data) && operator.HasNumber(data, digits)
 	})
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return whereabouts{}, err
@@ -77,23 +76,6 @@ func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, e
 	}
 	return whereabouts{"none", "It was not announced: no announcement waits unread and none that mentions it was rejected."}, nil
 }
-
-// hasNumber finds a whole number in data.
-func hasNumber(data []byte, digits string) bool {
-	for at := 0; ; {
-		i := bytes.Index(data[at:], []byte(digits))
-		if i < 0 {
-			return false
-		}
-		start, end := at+i, at+i+len(digits)
-		if (start == 0 || !isDigit(data[start-1])) && (end == len(data) || !isDigit(data[end])) {
-			return true
-		}
-		at = start + 1
-	}
-}
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // unread finds the first unread announcement of a customer: its sequence, or 0; complete tells whether all were looked at.
 func (s statusReader) unread(ctx context.Context, id int64) (sequence uint64, complete bool, err error) {

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -149,14 +150,13 @@ func (j *job) erasePublished(ctx context.Context, domainID int64) ([]string, err
 
 // HasNumber finds a whole number in data.
 func HasNumber(data []byte, digits string) bool {
-	text := string(data)
 	for at := 0; ; {
-		i := strings.Index(text[at:], digits)
+		i := bytes.Index(data[at:], []byte(digits))
 		if i < 0 {
 			return false
 		}
 		start, end := at+i, at+i+len(digits)
-		if (start == 0 || !isDigit(text[start-1])) && (end == len(text) || !isDigit(text[end])) {
+		if (start == 0 || !isDigit(data[start-1])) && (end == len(data) || !isDigit(data[end])) {
 			return true
 		}
 		at = start + 1
