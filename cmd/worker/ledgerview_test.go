@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,7 +31,9 @@ type ledgerView struct {
 	families  map[int64][]stored
 	open      map[int64]*events.Record // newest is started
 	activated map[int64]bool
-	broken    []string // what no reader could read
+	intake    []string                        // subjects of what workers said of the intake
+	replays   map[string][]events.ReplayEvent // by their ids
+	broken    []string                        // what no reader could read
 }
 
 // viewLedger follows the ledger from its beginning until the test ends.
@@ -42,7 +45,7 @@ func viewLedger(t testing.TB, js jetstream.JetStream) *ledgerView {
 	}
 	v := &ledgerView{
 		t: t, stream: stream, changed: make(chan struct{}),
-		families: map[int64][]stored{}, open: map[int64]*events.Record{}, activated: map[int64]bool{},
+		families: map[int64][]stored{}, open: map[int64]*events.Record{}, activated: map[int64]bool{}, replays: map[string][]events.ReplayEvent{},
 	}
 	cons, err := stream.OrderedConsumer(t.Context(), jetstream.OrderedConsumerConfig{})
 	if err != nil {
@@ -72,7 +75,16 @@ func (v *ledgerView) take(msg jetstream.Msg) {
 		return
 	}
 	v.last = meta.Sequence.Stream
-	if msg.Subject() == events.SubjectIntakePaused || msg.Subject() == events.SubjectIntakeResumed {
+	switch {
+	case msg.Subject() == events.SubjectIntakePaused || msg.Subject() == events.SubjectIntakeResumed:
+		v.intake = append(v.intake, msg.Subject())
+		return
+	case strings.HasPrefix(msg.Subject(), events.ReplaySubject("")):
+		replay, err := events.DecodeReplay(msg.Data())
+		if err != nil {
+			v.broken = append(v.broken, err.Error())
+		}
+		v.replays[replay.ReplayID] = append(v.replays[replay.ReplayID], replay)
 		return
 	}
 	r, err := events.DecodeRecord(msg.Subject(), meta.Sequence.Stream, msg.Data())
@@ -151,4 +163,46 @@ func (v *ledgerView) abandoned(worker string, at time.Time) int {
 		}
 	}
 	return count
+}
+
+// states are a customer's records in order, as "deferred(reason)".
+func (v *ledgerView) states(id int64) []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var all []string
+	for _, r := range v.families[id] {
+		state := string(r.State)
+		if r.Reason != "" {
+			state += "(" + string(r.Reason) + ")"
+		}
+		all = append(all, state)
+	}
+	return all
+}
+
+// in counts the customers whose newest record is in a state, with a reason where one is given.
+func (v *ledgerView) in(state events.State, reason events.Reason) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.inLocked(state, reason)
+}
+
+func (v *ledgerView) inLocked(state events.State, reason events.Reason) int {
+	count := 0
+	for _, family := range v.families {
+		if r := family[len(family)-1]; r.State == state && (reason == "" || r.Reason == reason) {
+			count++
+		}
+	}
+	return count
+}
+
+// awaitIn waits until so many customers are in a state.
+func (v *ledgerView) awaitIn(within time.Duration, count int, state events.State, reason events.Reason) {
+	v.t.Helper()
+	ctx, cancel := context.WithTimeout(v.t.Context(), within)
+	defer cancel()
+	if !v.await(ctx, func() bool { return v.inLocked(state, reason) >= count }) {
+		v.t.Fatalf("%d customers are %s %s after %s, want %d", v.in(state, reason), state, reason, within, count)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,10 @@ type partner struct {
 	url       string
 	dns       string       // address of the customers' DNS
 	answering atomic.Int64 // see answerAfter, in nanoseconds
+
+	holding sync.Mutex
+	holds   map[string]hold // by path
+	held    chan int64      // ids of customers whose call is held now
 }
 
 // newPartner serves a simulator. Without a key of its own it gets the tests' one.
@@ -50,7 +55,7 @@ func newPartner(t testing.TB, o simulator.Options) *partner {
 	if err != nil {
 		t.Fatalf("the customers' DNS: %v", err)
 	}
-	p := &partner{Simulator: sim, dns: names.Addr()}
+	p := &partner{Simulator: sim, dns: names.Addr(), holds: map[string]hold{}, held: make(chan int64, 1000)}
 	serving, stop := context.WithCancel(context.Background())
 	var served sync.WaitGroup
 	served.Go(func() {
@@ -73,7 +78,52 @@ func newPartner(t testing.TB, o simulator.Options) *partner {
 // it: a caller can be killed in either half.
 func (p *partner) answerAfter(d time.Duration) { p.answering.Store(int64(d)) }
 
+// hold is a moment of an activate call at which the partner keeps it until its caller has gone.
+type hold struct {
+	id   int64
+	when string
+}
+
+// The moments of a hold.
+const (
+	heldUndone = "before its effect, which never comes"
+	heldEarly  = "before its effect, which comes after the caller has gone"
+	heldDone   = "after its effect"
+)
+
+// heldFor is how long after its arrival a call takes effect that is held before it.
+const heldFor = 3 * time.Second
+
+// hold keeps the next activate call of a customer until its caller has gone, and says so on held when it is at that moment.
+func (p *partner) hold(id int64, when string) {
+	p.holding.Lock()
+	defer p.holding.Unlock()
+	p.holds[simulator.APIPath+"/partners/customers/"+strconv.FormatInt(id, 10)+"/activate"] = hold{id, when}
+	if when == heldEarly {
+		p.Script(id, simulator.OpActivate, simulator.Fault("late="+heldFor.String()))
+	}
+}
+
+// holdOf takes out what is to be done with a request.
+func (p *partner) holdOf(r *http.Request) hold {
+	p.holding.Lock()
+	defer p.holding.Unlock()
+	h := p.holds[r.URL.Path]
+	delete(p.holds, r.URL.Path)
+	return h
+}
+
 func (p *partner) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch h := p.holdOf(r); h.when {
+	case heldUndone:
+		p.held <- h.id
+		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
+	case heldEarly:
+		p.held <- h.id
+	case heldDone:
+		w = &slowWriter{ResponseWriter: w, request: r, before: time.Minute, reached: func() { p.held <- h.id }}
+	}
 	if d := time.Duration(p.answering.Load()); d > 0 && strings.HasPrefix(r.URL.Path, simulator.APIPath) {
 		w = &slowWriter{ResponseWriter: w, request: r, before: d}
 	}
@@ -85,9 +135,13 @@ type slowWriter struct {
 	http.ResponseWriter
 	request *http.Request
 	before  time.Duration
+	reached func() // told when that begins; may be nil
 }
 
 func (w *slowWriter) WriteHeader(status int) {
+	if w.reached != nil {
+		w.reached()
+	}
 	pause(w.request.Context(), w.before)
 	w.ResponseWriter.WriteHeader(status)
 }
