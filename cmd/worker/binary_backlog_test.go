@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/events"
 	"activation-worker/internal/partnerapi/simulator"
@@ -28,7 +29,7 @@ func TestBacklogDelaysNobody(t *testing.T) {
 		msg := nats.NewMsg(events.DefaultIntakeSubject)
 		msg.Header.Set("Content-Type", events.ContentType)
 		msg.Data = []byte(event)
-		if _, err := s.js.PublishMsgAsync(msg); err != nil {
+		if _, err := s.js.PublishMsgAsync(msg, jetstream.WithStallWait(workTimeout)); err != nil {
 			t.Fatal(err)
 		}
 	}
