@@ -51,7 +51,7 @@ func TestForgottenInEveryState(t *testing.T) {
 	t.Parallel()
 	const nobody, live, deferred, waiting, activated, failed, forgotten, rejected = 51350001, 51350002, 51350003, 51350004, 51350005, 51350006, 51350007, 51350008
 	s := newSetUpSite(t)
-	env := s.env("WORKER_BACKOFF=transient=1h,unknown_outcome=1s", "WORKER_DNS_RESOLVERS="+s.publicDNS(), "WORKER_DNS_SCHEDULE=watch=1s/1s,call=1h")
+	env := s.env("WORKER_BACKOFF=transient=1h,unknown_outcome=1s", "WORKER_DNS_SCHEDULE=watch=1s/1s,call=1h")
 	w := startWorker(t, env...)
 	w.AwaitReady(startTimeout)
 	forget := func(id int64, code int, texts ...string) {
