@@ -18,10 +18,7 @@ import (
 func TestBacklogDelaysNobody(t *testing.T) {
 	t.Parallel()
 	const oldFirst, freshFirst, fresh = 51_370_001, 51_390_001, 20
-	old := 10_000
-	if testing.Short() {
-		old = 1_000
-	}
+	old := size(10_000, 1_000)
 	s := newSetUpSite(t)
 	for i := range int64(old) {
 		s.partner.Add(simulator.Customer{DomainID: oldFirst + i, Terms: true, DNS: true})

@@ -19,10 +19,7 @@ import (
 	"activation-worker/internal/partnerapi/simulator"
 )
 
-const (
-	keyFirstID   = 51_330_001
-	keyCustomers = 1000
-)
+const keyFirstID = 51_330_001
 
 // secretFiles are credentials that a worker reads from files, as a secret store mounts them.
 type secretFiles struct {
@@ -65,6 +62,7 @@ func (s *site) crowd(first int64, count int) {
 func TestARevokedKeyPausesAndNobodyPays(t *testing.T) {
 	t.Parallel()
 	const perSecond, concurrency = 30, 4
+	customers := size(1000, 300)
 	s := newSetUpSite(t)
 	files := secretFiles{t, t.TempDir()}
 	good := s.partner.Credentials()
@@ -77,17 +75,17 @@ func TestARevokedKeyPausesAndNobodyPays(t *testing.T) {
 		// A burst of all of them would be within the peak.
 		fmt.Sprintf("LINEWORKS_RATE=%d/m", 60*perSecond), "WORKER_BACKOFF=partner_unavailable=1s")...)...)
 	w.AwaitReady(startTimeout)
-	s.crowd(keyFirstID, keyCustomers)
+	s.crowd(keyFirstID, customers)
 
-	view.awaitIn(time.Minute, keyCustomers/2, events.Activated, "")
+	view.awaitIn(time.Minute, customers/2, events.Activated, "")
 	files.write("key", other.Credentials().PrivateKeyPEM)
 	s.partner.RevokeTokens()
 	w.awaitCheck("credentials", false, "LINEWORKS_PRIVATE_KEY")
 	w.awaitCheck("intake", false, "credentials_refused")
 	awaitIntake(t, view, events.SubjectIntakePaused)
 	before := view.in(events.Activated, "")
-	if before >= keyCustomers*9/10 {
-		t.Fatalf("%d of %d were activated before the pause: nothing is left to show", before, keyCustomers)
+	if before >= customers*9/10 {
+		t.Fatalf("%d of %d were activated before the pause: nothing is left to show", before, customers)
 	}
 
 	files.write("key", good.PrivateKeyPEM)
@@ -99,7 +97,7 @@ func TestARevokedKeyPausesAndNobodyPays(t *testing.T) {
 		t.Errorf("%d token requests from the good key to the end of the pause, want those of one probe", n)
 	}
 	w.awaitCheck("credentials", true)
-	view.awaitIn(2*time.Minute, keyCustomers, events.Activated, "")
+	view.awaitIn(2*time.Minute, customers, events.Activated, "")
 	w.stop()
 	view.catchUp(t.Context())
 
@@ -165,6 +163,7 @@ func (p *tenants) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // TestAnotherTenantsSecretPausesBeforeItFailsThousands: it is good for a token, and no customer is found with it.
 func TestAnotherTenantsSecretPausesBeforeItFailsThousands(t *testing.T) {
 	t.Parallel()
+	customers := size(1000, 300)
 	s := newSetUpSite(t)
 	foreign := newPartner(t, simulator.Options{})
 	foreign.Add(simulator.Customer{DomainID: 1, Terms: true, DNS: true})
@@ -176,7 +175,7 @@ func TestAnotherTenantsSecretPausesBeforeItFailsThousands(t *testing.T) {
 	w := startWorker(t, s.env(append(files.env(foreign.Credentials()), "WORKER_LOG_LEVEL=info",
 		"WORKER_BACKOFF=partner_unavailable=1s,customer_not_found=2s/3s/5s")...)...)
 	w.AwaitReady(startTimeout)
-	s.crowd(keyFirstID, keyCustomers)
+	s.crowd(keyFirstID, customers)
 
 	w.awaitCheck("partner", false, "same no to every customer", "LINEWORKS_SERVICE_ACCOUNT")
 	awaitIntake(t, view, events.SubjectIntakePaused)
@@ -196,7 +195,7 @@ func TestAnotherTenantsSecretPausesBeforeItFailsThousands(t *testing.T) {
 
 	files.write("secret", s.partner.Credentials().ClientSecret)
 	foreign.RevokeTokens()
-	view.awaitIn(2*time.Minute, keyCustomers, events.Activated, "")
+	view.awaitIn(2*time.Minute, customers, events.Activated, "")
 	awaitIntake(t, view, events.SubjectIntakeResumed)
 	w.awaitCheck("partner", true, "answers")
 	w.stop()

@@ -11,9 +11,8 @@ import (
 )
 
 const (
-	dnsFirstID   = 51_320_001
-	dnsCustomers = 200
-	dnsWatch     = 3 * time.Second
+	dnsFirstID = 51_320_001
+	dnsWatch   = 3 * time.Second
 	// dnsMargin is what may pass beyond a watch interval: two timers fire on the way, for the look and for the attempt.
 	dnsMargin = 2 * punctual
 )
@@ -21,38 +20,39 @@ const (
 // TestRecordsThatAppearAreCalledAboutOnce: each customer sets its TXT record, its CNAME record or both while the worker waits.
 func TestRecordsThatAppearAreCalledAboutOnce(t *testing.T) {
 	t.Parallel()
+	customers := size(200, 60)
 	s := newSetUpSite(t)
 	view := viewLedger(t, s.js)
 	w := startWorker(t, s.env("WORKER_LOG_LEVEL=info",
 		fmt.Sprintf("WORKER_DNS_SCHEDULE=watch=%s/%[1]s,call=1h,visible=1s/2s", dnsWatch))...)
 	w.AwaitReady(startTimeout)
-	for i, id := 0, int64(dnsFirstID); i < dnsCustomers; i, id = i+1, id+1 {
+	for i, id := 0, int64(dnsFirstID); i < customers; i, id = i+1, id+1 {
 		s.partner.Add(simulator.Customer{
 			DomainID: id, Domain: fmt.Sprintf("shop-%d.example", id), Terms: true,
 			DNSRecords: []string{simulator.DNSTXT, simulator.DNSCNAME, simulator.DNSBoth}[i%3],
 		})
 		s.announce(fmt.Sprintf(`{"domainId":%d}`, id))
 	}
-	view.awaitIn(time.Minute, dnsCustomers, events.Deferred, events.DNSUnverified)
+	view.awaitIn(time.Minute, customers, events.Deferred, events.DNSUnverified)
 
 	// Everybody is looked at in vain at least once; then the records appear over some watch intervals.
 	pause(t.Context(), dnsWatch+punctual/2)
 	appeared := map[int64]time.Time{}
-	for id := int64(dnsFirstID); id < dnsFirstID+dnsCustomers; id++ {
+	for id := int64(dnsFirstID); id < dnsFirstID+int64(customers); id++ {
 		appeared[id] = time.Now()
 		s.partner.SetDNS(id, true)
-		pause(t.Context(), 2*dnsWatch/dnsCustomers)
+		pause(t.Context(), 2*dnsWatch/time.Duration(customers))
 	}
-	view.awaitIn(time.Minute, dnsCustomers, events.Activated, "")
+	view.awaitIn(time.Minute, customers, events.Activated, "")
 	cons, err := s.js.Consumer(t.Context(), events.StreamsOf(events.DefaultStream).Work, events.ConsumerDue)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Two wake-ups of each have found or called something.
-	if looks := int(cons.CachedInfo().Delivered.Consumer) - 2*dnsCustomers; looks < dnsCustomers {
-		t.Errorf("%d looks in vain at %d customers: the watch has watched nothing", looks, dnsCustomers)
+	if looks := int(cons.CachedInfo().Delivered.Consumer) - 2*customers; looks < customers {
+		t.Errorf("%d looks in vain at %d customers: the watch has watched nothing", looks, customers)
 	} else {
-		t.Logf("about %d looks in vain at %d customers", looks, dnsCustomers)
+		t.Logf("about %d looks in vain at %d customers", looks, customers)
 	}
 	w.stop()
 	view.catchUp(t.Context())
@@ -76,7 +76,7 @@ func TestRecordsThatAppearAreCalledAboutOnce(t *testing.T) {
 			t.Errorf("customer %d: what was seen is not recorded: %+v", id, first)
 		}
 	}
-	if mean := float64(calls) / dnsCustomers; mean > 2.05 {
+	if mean := float64(calls) / float64(customers); mean > 2.05 {
 		t.Errorf("%.3f activate calls a customer, want at most 2.05", mean)
 	}
 	for _, breach := range j.Check() {
@@ -85,6 +85,6 @@ func TestRecordsThatAppearAreCalledAboutOnce(t *testing.T) {
 	slices.Sort(waits)
 	if len(waits) > 0 {
 		t.Logf("%d customers, %.3f activate calls each; activated after visibility: median %s, 95%% within %s, all within %s; watch interval %s",
-			dnsCustomers, float64(calls)/dnsCustomers, waits[len(waits)/2], waits[len(waits)*95/100], waits[len(waits)-1], dnsWatch)
+			customers, float64(calls)/float64(customers), waits[len(waits)/2], waits[len(waits)*95/100], waits[len(waits)-1], dnsWatch)
 	}
 }

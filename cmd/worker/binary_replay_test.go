@@ -12,10 +12,7 @@ import (
 	"activation-worker/internal/partnerapi/simulator"
 )
 
-const (
-	failedFirstID  = 51_340_001
-	failedReplayed = 300
-)
+const failedFirstID = 51_340_001
 
 // refuse adds customers with consecutive ids whom the partner refuses once, each in words of its own, and announces them:
 // they fail, and could be activated by now.
@@ -85,20 +82,21 @@ func checkTrail(t *testing.T, v *ledgerView) map[string]events.ReplayEvent {
 // TestReplayIsCutShortAndRunAgain: worker and command line are killed while customers are being queued, and both are started again.
 func TestReplayIsCutShortAndRunAgain(t *testing.T) {
 	t.Parallel()
+	customers := size(300, 100)
 	s := newSetUpSite(t)
 	env := s.env("WORKER_LOG_LEVEL=info", "WORKER_SWEEP_INTERVAL=2s")
 	view := viewLedger(t, s.js)
 	w := startWorker(t, env...)
-	s.refuse(failedFirstID, failedReplayed)
-	view.awaitIn(time.Minute, failedReplayed, events.Failed, events.Refused)
+	s.refuse(failedFirstID, customers)
+	view.awaitIn(time.Minute, customers, events.Failed, events.Refused)
 
 	first := startBinary(t, env, "replay", "--all-failed", "--why", "the partner has mended its check", "--rate", "60/s")
-	view.awaitQueued(failedReplayed / 10)
+	view.awaitQueued(customers / 10)
 	first.Kill()
 	w.Kill()
 	view.catchUp(t.Context())
 	cut := len(view.queuedLocked())
-	if cut >= failedReplayed {
+	if cut >= customers {
 		t.Fatal("all were queued before the worker died: nothing is left to show")
 	}
 	second := startBinary(t, env, "replay", "--all-failed", "--why", "once more", "--rate", "60/s")
@@ -107,7 +105,7 @@ func TestReplayIsCutShortAndRunAgain(t *testing.T) {
 	if code := second.Wait(workTimeout); code != exitDone {
 		t.Errorf("exit status %d of the second replay; it said:\n%s", code, second.stderr.tail())
 	}
-	view.awaitIn(time.Minute, failedReplayed, events.Activated, "")
+	view.awaitIn(time.Minute, customers, events.Activated, "")
 	drained(t.Context(), t, s.js)
 	w.stop()
 
@@ -115,8 +113,8 @@ func TestReplayIsCutShortAndRunAgain(t *testing.T) {
 	for _, end := range ends {
 		total += end.Scheduled
 	}
-	if len(ends) != 2 || total != failedReplayed {
-		t.Errorf("%d replays have queued %d customers, want 2 and %d", len(ends), total, failedReplayed)
+	if len(ends) != 2 || total != customers {
+		t.Errorf("%d replays have queued %d customers, want 2 and %d", len(ends), total, customers)
 	}
 	j := s.partner.Journal()
 	for id, family := range view.families {
@@ -134,19 +132,20 @@ func TestReplayIsCutShortAndRunAgain(t *testing.T) {
 	for _, breach := range j.Check() {
 		t.Errorf("the partner saw: %s", breach)
 	}
-	t.Logf("%d of %d were queued when worker and command line were killed; both replays together queued %d", cut, failedReplayed, total)
+	t.Logf("%d of %d were queued when worker and command line were killed; both replays together queued %d", cut, customers, total)
 }
 
 // TestReplayIsCancelled while it is being queued, by a second worker that takes the request to cancel, and again when all are queued
 // and some were attempted.
 func TestReplayIsCancelled(t *testing.T) {
 	t.Parallel()
+	customers := size(300, 100)
 	s := newSetUpSite(t)
 	env := s.env("WORKER_LOG_LEVEL=info")
 	view := viewLedger(t, s.js)
 	workers := []*proc{startWorker(t, env...), startWorker(t, env...)}
-	s.refuse(failedFirstID, failedReplayed)
-	view.awaitIn(time.Minute, failedReplayed, events.Failed, events.Refused)
+	s.refuse(failedFirstID, customers)
+	view.awaitIn(time.Minute, customers, events.Failed, events.Refused)
 
 	replay, id := startReplay(t, env)
 	view.awaitQueued(1)
@@ -167,17 +166,17 @@ func TestReplayIsCancelled(t *testing.T) {
 	view.awaitIn(workTimeout, before+2, events.Activated, "")
 	invoke(t, "", env, "cancel", "--replay", id, "--why", "wrong selection").want(t, exitDone, "had queued all", "cancelled")
 	drained(t.Context(), t, s.js)
-	if end := checkTrail(t, view)[id]; end.Cancelled || end.Scheduled != failedReplayed-before {
+	if end := checkTrail(t, view)[id]; end.Cancelled || end.Scheduled != customers-before {
 		t.Errorf("the second replay ended as %+v", end)
 	}
 	after := checkCancelled(t, view, s.partner.Journal())
-	if after > before+failedReplayed/10 || view.in(events.Failed, events.Cancelled) != failedReplayed-after {
-		t.Errorf("%d of %d were activated and %d cancelled", after, failedReplayed, view.in(events.Failed, events.Cancelled))
+	if after > before+customers/10 || view.in(events.Failed, events.Cancelled) != customers-after {
+		t.Errorf("%d of %d were activated and %d cancelled", after, customers, view.in(events.Failed, events.Cancelled))
 	}
 	for _, w := range workers {
 		w.stop()
 	}
-	t.Logf("cancelled while queueing: %t, with %d of %d queued and %d activated; then with all queued and %d activated", end.Cancelled, queued, failedReplayed, before, after)
+	t.Logf("cancelled while queueing: %t, with %d of %d queued and %d activated; then with all queued and %d activated", end.Cancelled, queued, customers, before, after)
 }
 
 // startReplay asks for all who have failed, one a second, and returns its id.

@@ -31,6 +31,14 @@ func (x *text) String() string {
 	return x.said.String()
 }
 
+// size is how many customers a test has, fewer where tests are to be short.
+func size(usual, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return usual
+}
+
 // tail is the end of the text, for messages.
 func (x *text) tail() string {
 	const most = 4000
