@@ -82,7 +82,7 @@ func TestBinaryGivesUp(t *testing.T) {
 	if r.LastCallAt.Before(r.GiveUpAt) || r.Time.Sub(r.GiveUpAt) > punctual {
 		t.Errorf("given up at %s after a call at %s, want one at or after %s and no later than %s", r.Time, r.LastCallAt, r.GiveUpAt, punctual)
 	}
-	invoke(t, "", s.env(), "status", "51200001").want(t, exitDone, "failed (transient)", "given up", "worker submit")
+	invoke(t, "", s.env(), "status", "51200001").want(t, exitDone, "failed (transient)", "given up", "worker replay 51200001")
 
 	s.partner.Script(id, simulator.OpActivate)
 	invoke(t, "", s.env(), "submit", "51200001").want(t, exitDone)
