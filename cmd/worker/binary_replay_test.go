@@ -48,11 +48,20 @@ func (v *ledgerView) queuedLocked() map[int64][]string {
 	return by
 }
 
+// queued counts the customers whom replays have queued.
+func (v *ledgerView) queued() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.queuedLocked())
+}
+
 // checkTrail reads what the ledger says of replays: each began and ended once, and has queued whom it says. It returns
 // the last event of each.
 func checkTrail(t *testing.T, v *ledgerView) map[string]events.ReplayEvent {
 	t.Helper()
 	v.catchUp(t.Context())
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	counts, ends := map[string]int{}, map[string]events.ReplayEvent{}
 	for id, replays := range v.queuedLocked() {
 		for i, replay := range replays {
@@ -95,7 +104,7 @@ func TestReplayIsCutShortAndRunAgain(t *testing.T) {
 	first.Kill()
 	w.Kill()
 	view.catchUp(t.Context())
-	cut := len(view.queuedLocked())
+	cut := view.queued()
 	if cut >= customers {
 		t.Fatal("all were queued before the worker died: nothing is left to show")
 	}
@@ -110,6 +119,8 @@ func TestReplayIsCutShortAndRunAgain(t *testing.T) {
 	w.stop()
 
 	ends, total := checkTrail(t, view), 0
+	view.mu.Lock()
+	defer view.mu.Unlock()
 	for _, end := range ends {
 		total += end.Scheduled
 	}
@@ -156,7 +167,7 @@ func TestReplayIsCancelled(t *testing.T) {
 	if code != map[bool]int{true: exitFailed, false: exitDone}[end.Cancelled] {
 		t.Errorf("exit status %d of the replay, which was cut short: %t; it said:\n%s", code, end.Cancelled, replay.stderr.tail())
 	}
-	queued := len(view.queuedLocked())
+	queued := view.queued()
 	before := checkCancelled(t, view, s.partner.Journal())
 
 	again, id := startReplay(t, env)
@@ -194,6 +205,8 @@ func startReplay(t *testing.T, env []string) (replay *proc, id string) {
 // before the replay. It returns how many are active.
 func checkCancelled(t *testing.T, v *ledgerView, j simulator.Journal) (activated int) {
 	t.Helper()
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	queued := v.queuedLocked()
 	for id, family := range v.families {
 		newest := family[len(family)-1]
