@@ -19,6 +19,7 @@ import (
 	"activation-worker/internal/config"
 	"activation-worker/internal/events"
 	"activation-worker/internal/ledger"
+	"activation-worker/internal/operator"
 )
 
 // stateRejected lists announcements that nobody can act on. It is no state of a customer: which one is meant is not known.
@@ -67,6 +68,12 @@ million customers need no more memory than a few thousand. The count comes last,
 				return err
 			}
 			fmt.Fprintln(cmd.ErrOrStderr(), list.summary())
+			in, err := operator.ReadIntake(cmd.Context(), js, l, c.Worker.IntakeStream, c.Worker.Stream)
+			if err != nil {
+				return err
+			}
+			is, whatToDo := in.Sentence(list.view.at) // who is not listed yet, and why
+			fmt.Fprintln(cmd.ErrOrStderr(), strings.TrimSpace(is+" "+whatToDo))
 			return nil
 		},
 	}

@@ -134,6 +134,9 @@ func (f *replayFlags) run(cmd *cobra.Command, r events.Request) error {
 	if err != nil {
 		return err
 	}
+	if f.output == "json" {
+		return json.NewEncoder(out).Encode(map[string]any{"replayId": r.ID, "planned": preview.moves, "queued": p.Done})
+	}
 	fmt.Fprintf(out, "%d customers are queued; see them go with worker watch, cancel what is left with worker cancel --replay %s\n", p.Done, r.ID)
 	return nil
 }

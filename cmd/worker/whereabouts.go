@@ -2,18 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/events"
+	"activation-worker/internal/ledger"
 	"activation-worker/internal/operator"
 )
 
@@ -56,19 +54,19 @@ func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, e
 		}
 		return whereabouts{"unread", fmt.Sprintf("It was announced (stream %s, sequence %d) and %s.", s.c.Worker.IntakeStream, unread, where)}, nil
 	}
-	digits := strconv.FormatInt(id, 10)
-	rejected, err := s.ledger.FindRejected(ctx, func(r events.Rejection) bool {
-		data, err := base64.StdEncoding.DecodeString(r.Original.DataBase64)
-		return err == nil && utf8.Valid(data) && operator.HasNumber(data, digits)
+	var last *events.Rejection
+	err = s.ledger.Rejections(ctx, func(e ledger.Entry) error {
+		if r, err := events.DecodeRejection(e.Data); err == nil {
+			if names, _ := operator.Names(r.Original, id); names {
+				last = &r
+			}
+		}
+		return nil
 	})
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return whereabouts{}, err
 	}
-	if len(rejected) > 0 {
-		last, err := events.DecodeRejection(rejected[len(rejected)-1].Data)
-		if err != nil {
-			return whereabouts{}, err
-		}
+	if last != nil {
 		return whereabouts{"rejected", fmt.Sprintf("An announcement that mentions it was rejected (stream %s, sequence %d): %s.", last.Original.Stream, last.Original.Sequence, last.Detail)}, nil
 	}
 	if !complete {

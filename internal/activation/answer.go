@@ -67,6 +67,17 @@ type Answer struct {
 	Altered bool
 }
 
+// Answered reports whether the partner said something definite, whatever it was.
+func (a Answer) Answered() bool {
+	switch a.Kind {
+	case Active, Inactive, Listed, Shown:
+		return true
+	case Refusal:
+		return a.Status != 429 && a.Status != 408
+	}
+	return false
+}
+
 // Verdict is what the answers of an attempt come to.
 type Verdict struct {
 	State  events.State  // Activated, Deferred or Failed

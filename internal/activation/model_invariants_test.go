@@ -63,7 +63,7 @@ func (w *world) inspect(t *rapid.T, by *worker, before, r *events.Record) {
 		t.Fatalf("%s is written after the end of round %d", describe(r), before.Round)
 	case ended && !r.Event.NewerThan(before.Event) && (before.State != events.Failed || r.Trigger.Kind != events.TriggerReplay):
 		t.Fatalf("round %d begins without a new event", r.Round)
-	case before.State == events.Forgotten && (r.Event.ID == w.erased.ID || !r.Event.StoredAt.After(before.Time)):
+	case before.State == events.Forgotten && (r.Event.ID == w.erased.ID || !r.Event.StoredAt.After(before.StoredAt)):
 		t.Fatalf("a forgotten customer comes back through the event %+v", r.Event)
 	case !ended && r.Round != before.Round:
 		t.Fatalf("round %d becomes %d without an outcome", before.Round, r.Round)
@@ -213,7 +213,7 @@ func (w *world) checkOutcome(t *rapid.T) {
 			continue // published again: the same event to whoever acted on it, new to whoever has acted on another since
 		}
 		known[e.Event.ID] = true
-		if last.State == events.Forgotten && !e.Event.StoredAt.After(last.Time) {
+		if last.State == events.Forgotten && !e.Event.StoredAt.After(last.StoredAt) {
 			continue // that the customer was forgotten is its outcome
 		}
 		if last.State != events.Activated && e.Event.NewerThan(last.Event) && !w.passedOver[e.Event.ID] {

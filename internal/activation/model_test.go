@@ -87,6 +87,7 @@ func (w *world) write(t *rapid.T, by *worker, r *events.Record, expected int) bo
 	if err != nil {
 		t.Fatalf("the record cannot be read: %v", err)
 	}
+	stored.StoredAt = w.now
 	before := w.newest()
 	w.inspect(t, by, before, stored)
 	if claimed := before != nil && before.State == events.Started; !claimed && r.State == events.Deferred && w.timer.IsZero() {

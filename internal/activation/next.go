@@ -115,9 +115,9 @@ func Next(r *events.Record, cue Cue, now time.Time) Decision {
 }
 
 // newTo reports whether an event is new to a record. To one of a customer who was forgotten it is so only if it came
-// after that: not every announcement before it is on record, a duplicate of an active customer's for one.
+// after that, by the clock of the server that stored both: not every announcement before it is on record, a duplicate of an active customer's for one.
 func newTo(r *events.Record, e events.EventRef) bool {
-	return e.NewerThan(r.Event) && (r.State != events.Forgotten || e.StoredAt.After(r.Time))
+	return e.NewerThan(r.Event) && (r.State != events.Forgotten || e.StoredAt.After(r.StoredAt))
 }
 
 func always(s Step) func(*events.Record, time.Time) Decision {

@@ -37,7 +37,7 @@ func TestNext(t *testing.T) {
 	tombstone := activation.Forgotten(waiting(), "ops", "asked to")
 
 	later := activation.Forgotten(waiting(), "ops", "asked")
-	later.Time = at(2*time.Minute - tick)
+	later.StoredAt = at(2*time.Minute - tick)
 
 	for sentence, c := range map[string]struct {
 		record   *events.Record

@@ -84,12 +84,12 @@ func afterDNSData(claim *events.Record, answers []Answer, got Answer, p Policy) 
 	asked, _ := lastOf(answers, Activate)
 	m := classify(got)
 	switch {
+	case m.reason == events.PartnerUnavailable && !got.NoSuchAPI:
+		return Nothing, deferred(m, got)
 	case got.lacksNothing():
 		return Nothing, seeing(claim, answers, got, p)
 	case got.Kind == Shown:
 		return LookDNS, Verdict{}
-	case m.reason == events.PartnerUnavailable:
-		return Nothing, deferred(m, got)
 	}
 	return Nothing, Verdict{State: events.Deferred, Reason: events.Transient, Cause: worst(asked, got), Text: p.meaningOf(asked).otherwise + ", and which ownership records it wants could not be asked"}
 }

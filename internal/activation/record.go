@@ -185,7 +185,10 @@ func (d *draft) renew() {
 	d.Round++
 	d.Attempt = 0
 	d.FirstAttemptAt, d.NotBefore, d.GiveUpAt = time.Time{}, time.Time{}, time.Time{}
-	d.Seen, d.Waived, d.Visibility = nil, 0, nil
+	d.Seen, d.Waived = nil, 0
+	if d.Visibility != nil { // what was missed then may have become visible since
+		d.Visibility = &events.Visibility{Missed: d.Visibility.Missed}
+	}
 }
 
 // triggerOf is the event delivered, else what a wake-up stands for: the replay that queued the customer, or the time alone.

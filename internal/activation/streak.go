@@ -10,14 +10,14 @@ import (
 type Streak struct {
 	status    int
 	code      string
-	customers map[int64]bool // who got that no, without a success between
-	silent    int            // attempts in a row that no answer came to
+	customers map[int64]bool               // who got that no, without a success between
+	silent    map[Operation]map[int64]bool // whom nobody answered about, since that operation was last answered
 }
 
 const (
 	// sameNoes is the contract's: so many customers with the same no are not their own fault.
 	sameNoes = 10
-	// silences is how many attempts in a row may go unanswered before nobody is asked any more.
+	// silences is after how many customers in a row about whom an operation went unanswered nobody is asked any more.
 	silences = 10
 )
 
@@ -32,21 +32,27 @@ const (
 )
 
 // Note judges a verdict in the light of those before it. Where the trouble is not this
-// customer's, it returns the verdict to record in its place.
-func (s *Streak) Note(domainID int64, v Verdict, p Policy) (Verdict, Common) {
+// customer's, it returns the verdict to record in its place. answers are those of the attempt.
+func (s *Streak) Note(domainID int64, v Verdict, answers []Answer, p Policy) (Verdict, Common) {
+	for _, a := range append(answers, v.Cause) {
+		if a.Answered() {
+			delete(s.silent, a.Operation)
+		}
+	}
 	switch {
 	case v.State == events.Activated, v.Reason == events.DNSUnverified, v.Reason == events.TermsPending:
-		*s = Streak{} // a customer of ours was found
+		s.customers = nil // a customer of ours was found
 		return v, 0
-	case v.Cause.Kind == NotSent || v.Cause.Kind == Unclear && v.Cause.Operation != "":
-		if s.silent++; s.silent < silences {
+	case v.Cause.Kind == NotSent || v.Cause.Kind == Unclear && v.Cause.Operation != Nothing:
+		if s.silent == nil {
+			s.silent = map[Operation]map[int64]bool{}
+		}
+		if !add(s.silent, v.Cause.Operation, domainID, silences) {
 			return v, 0
 		}
 		v.State, v.Reason = events.Deferred, events.PartnerUnavailable
 		v.Text = "the partner does not answer anybody"
 		return v, Silence
-	case v.Cause.Kind == Refusal && v.Cause.Status != 429:
-		s.silent = 0
 	}
 	if v.Reason != events.CustomerNotFound && v.Reason != events.Refused {
 		return v, 0
@@ -66,4 +72,15 @@ func (s *Streak) Note(domainID int64, v Verdict, p Policy) (Verdict, Common) {
 	v.State, v.Reason = events.Deferred, events.PartnerUnavailable
 	v.Text = "the partner says the same no to every customer: credentials of another tenant, or a right that is missing"
 	return v, SameNo
+}
+
+// add counts a customer once, and reports whether there are enough.
+func add(sets map[Operation]map[int64]bool, op Operation, domainID int64, enough int) bool {
+	if sets[op] == nil {
+		sets[op] = map[int64]bool{}
+	}
+	if len(sets[op]) < enough {
+		sets[op][domainID] = true
+	}
+	return len(sets[op]) >= enough
 }

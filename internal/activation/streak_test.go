@@ -87,7 +87,7 @@ func TestTheSameNoForTenCustomers(t *testing.T) {
 
 		"nine times silence":                 {run(1, 9, silent), 0},
 		"ten times silence":                  {run(1, 10, silent), activation.Silence},
-		"ten times silence of one customer":  {join(run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent)), activation.Silence},
+		"ten times silence of one customer":  {join(run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent)), 0},
 		"nothing can be sent either":         {join(run(1, 5, silent), run(6, 10, unsent)), activation.Silence},
 		"an answer between":                  {join(run(1, 9, silent), run(20, 20, no), run(10, 10, silent)), 0},
 		"a success between the silence":      {join(run(1, 9, silent), run(20, 20, activated), run(10, 10, silent)), 0},
@@ -101,7 +101,7 @@ func TestTheSameNoForTenCustomers(t *testing.T) {
 			var got activation.Verdict
 			var common activation.Common
 			for _, n := range c.notes {
-				got, common = s.Note(n.customer, n.verdict, n.policy)
+				got, common = s.Note(n.customer, n.verdict, nil, n.policy)
 			}
 			if common != c.want {
 				t.Fatalf("common is %d, want %d", common, c.want)
@@ -126,7 +126,7 @@ func TestANoThatEverybodyGetsCostsNobodyAnAttempt(t *testing.T) {
 	var s activation.Streak
 	v := refusal("DENIED")
 	for id := range int64(10) {
-		v, _ = s.Note(id, refusal("DENIED"), activation.DefaultPolicy())
+		v, _ = s.Note(id, refusal("DENIED"), nil, activation.DefaultPolicy())
 	}
 	got := activation.Conclude(claimed(), []activation.Answer{v.Cause, answer(look, activation.Inactive, at(0))}, v, activation.DefaultPolicy(), at(0), 0)
 	wantState(t, got, events.Deferred, events.PartnerUnavailable)

@@ -16,6 +16,9 @@ type Sight struct {
 	Silent  []string           // resolvers that gave no answer: what they saw before still counts
 }
 
+// mostSeen bounds what is written down of what was seen.
+const mostSeen = 12
+
 // watchShare is the part of the time waited so far after which is looked again.
 const watchShare = 10
 
@@ -52,7 +55,9 @@ func Watched(r *events.Record, s Sight, p Policy, now time.Time) *events.Record 
 	before := dns.Seen
 	dns.Seen = append([]events.DNSRecord{}, s.Seen...)
 	for _, old := range before {
-		if slices.Contains(s.Silent, old.Resolver) && !slices.Contains(dns.Seen, old) {
+		// A resolver that said something this time is believed in that, also where it left another question open.
+		heard := slices.ContainsFunc(s.Seen, func(seen events.DNSRecord) bool { return seen.Resolver == old.Resolver && seen.Type == old.Type })
+		if slices.Contains(s.Silent, old.Resolver) && !heard && len(dns.Seen) < mostSeen {
 			dns.Seen = append(dns.Seen, old)
 		}
 	}

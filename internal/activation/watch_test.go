@@ -347,13 +347,13 @@ func TestProofThatThePartnerHasSeenCountsAsVisible(t *testing.T) {
 	}
 }
 
-// What is known of visibility belongs to the round.
-func TestVisibilityEndsWithTheRound(t *testing.T) {
+// That records were missed is known in the next round too: they may have become visible since. The rest begins anew.
+func TestARoundBeginsWithWhatWasMissed(t *testing.T) {
 	t.Parallel()
 	before := record(events.Failed, func(r *events.Record) {
 		r.Reason, r.Visibility = events.DNSUnverified, &events.Visibility{Missed: at(-30 * day), Since: at(-time.Hour), Nos: 3}
 	})
-	if got := start(activation.NewRound, before, announced(3)); got.Visibility != nil {
+	if got := start(activation.NewRound, before, announced(3)); got.Visibility == nil || *got.Visibility != (events.Visibility{Missed: at(-30 * day)}) {
 		t.Errorf("the new round has %+v", got.Visibility)
 	}
 	got := start(activation.Attempt, unproven(since(0, 2)), nil)

@@ -49,6 +49,13 @@ func (m *mender) publish(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("publishing the activated events: %w", err)
 	}
+	before := info.Config.Metadata[events.MetadataPublish]
+	if before != "" && before != name {
+		// Two would both go on, and who is erased would be found in one of them only.
+		if _, err := m.streamInfo(ctx, before); !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return errors.Join(fmt.Errorf("publishing the activated events: stream %s has them already: delete it first, or use it", before), err)
+		}
+	}
 	spec := publishStream(m.layout, name)
 	is, made, err := m.makeStream(ctx, spec.config)
 	switch {
@@ -59,7 +66,6 @@ func (m *mender) publish(ctx context.Context, name string) error {
 	case !sourcesFrom(is.Config, m.layout.Streams.Ledger):
 		return fmt.Errorf("publishing the activated events: stream %s exists and is something else: name another", name)
 	}
-	before := info.Config.Metadata[events.MetadataPublish]
 	if before == name {
 		return nil
 	}

@@ -42,6 +42,9 @@ func TestThePublishStreamSourcesTheActivatedEventsAlone(t *testing.T) {
 	if drifts, err := broker.Plan(t.Context(), js, l); err != nil || len(drifts) > 0 {
 		t.Errorf("drift %v, %v", drifts, err)
 	}
+	if _, err := broker.Publish(t.Context(), js, l, "OTHER"); err == nil || !strings.Contains(err.Error(), "CUSTOMER") {
+		t.Errorf("a second one beside the first: %v", err)
+	}
 	if err := js.DeleteStream(t.Context(), "CUSTOMER"); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +24,7 @@ type Trouble struct {
 	Blip     bool // may be over in a moment: announced only if it is not
 
 	probe    activation.Operation // what failed, and is repeated to see whether it is over; "": a token is enough
-	domainID int64                // of the customer it failed for
+	domainID int64                // of the customer whose question is repeated; 0: it is the next customer who is due
 }
 
 // Reasons why the intake is paused.
@@ -75,20 +76,21 @@ func troubleIn(v activation.Verdict, c activation.Common, domainID int64, hint *
 	case hint != nil && (v.Cause.Kind == activation.NoToken || v.Cause.Status == 401):
 		t = *hint
 	}
-	t.probe, t.domainID = v.Cause.Operation, domainID
+	t.probe = v.Cause.Operation
 	switch {
 	case v.Cause.Kind == activation.NoToken:
 		t.probe = activation.Nothing
-	case c == activation.SameNo:
-		t.probe = activation.Activate // the same customer would get the same no: the next one is asked for
+	case c == 0 && t.probe != activation.Activate:
+		t.domainID = domainID
 	}
 	return t
 }
 
 // gate is the breaker: it lets deliveries be taken, or not. While it is shut, one probe at a
-// time repeats what has failed, ever more slowly, and the first that succeeds opens it. What
-// asks without changing anything is repeated as it was; an activate is repeated with the next
-// customer who is due, who takes no harm: nobody's attempts are spent on an outage.
+// time repeats what has failed, ever more slowly, and the first that succeeds opens it. A
+// question that changes nothing is repeated as it was; an activate, and what went wrong for
+// many customers, with the next one who is due, who takes no harm: nobody's attempts are
+// spent on an outage.
 type gate struct {
 	w *Worker
 
@@ -146,7 +148,13 @@ func (g *gate) closeLocked(t Trouble) {
 	if g.shut == nil || g.shut.Reason != t.Reason {
 		g.since, g.told = g.w.now(), false
 	}
-	g.shut, g.ticket, g.passed = &t, noTicket, false
+	if g.shut != nil && t.probe == activation.Nothing {
+		t.probe, t.domainID = g.shut.probe, g.shut.domainID // what failed before is to be tried all the same
+	}
+	g.shut, g.passed = &t, false
+	if g.ticket == ticketOffered { // one that is taken comes back with its holder
+		g.ticket = noTicket
+	}
 	g.change()
 }
 
@@ -179,39 +187,52 @@ func (g *gate) isShut() bool {
 	return g.shut != nil
 }
 
-// unused returns the ticket of a probe that came to nothing.
-func (g *gate) unused(probe bool) {
+// giveBack returns the ticket of a probe: to be offered again where it has found out nothing.
+func (g *gate) giveBack(probe, foundOut bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if probe && g.ticket == ticketTaken {
-		g.ticket = ticketOffered
-		g.change()
+	g.giveBackLocked(probe, foundOut)
+}
+
+func (g *gate) giveBackLocked(probe, foundOut bool) {
+	if !probe || g.ticket != ticketTaken {
+		return
 	}
+	g.ticket = noTicket
+	if !foundOut {
+		g.ticket = ticketOffered
+	}
+	g.change()
 }
 
 // judge looks at a verdict before it is written down. It shuts the gate where the trouble is everybody's, and
-// then returns a verdict that does not blame the customer; and it lets the gate open after a probe that went well.
-func (g *gate) judge(domainID int64, v activation.Verdict, probe bool) activation.Verdict {
-	if v.Cause.Kind == activation.NotAsked {
-		g.unused(probe)
-		return v
-	}
+// then returns a verdict that does not blame the customer; and it lets the gate open after a probe that went well:
+// one that got an answer to what had failed.
+func (g *gate) judge(domainID int64, v activation.Verdict, answers []activation.Answer, probe bool) activation.Verdict {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	v, common := g.streak.Note(domainID, v, g.w.Policy)
+	if v.Cause.Kind == activation.NotAsked {
+		g.giveBackLocked(probe, false)
+		return v
+	}
+	v, common := g.streak.Note(domainID, v, answers, g.w.Policy)
 	if probe && common == 0 && unanswered(v.Cause.Kind) {
 		v.State, v.Reason = events.Deferred, events.PartnerUnavailable
+		common = activation.Silence
 		if g.shut != nil {
 			v.Text = g.shut.Detail
 		}
-		common = activation.Silence
 	}
 	switch {
 	case v.Reason == events.PartnerUnavailable:
+		g.giveBackLocked(probe, true)
 		g.closeLocked(troubleIn(v, common, domainID, g.hint))
 	case probe && g.shut != nil:
-		g.passed = true
-		g.change()
+		proved := v.State == events.Activated || slices.ContainsFunc(answers, func(a activation.Answer) bool {
+			return a.Operation == g.shut.probe && a.Answered()
+		})
+		g.passed = g.passed || proved
+		g.giveBackLocked(probe, proved)
 	case v.State == events.Activated && g.shut == nil:
 		g.retry.Reset()
 	}
@@ -294,7 +315,7 @@ func (g *gate) run(ctx context.Context) {
 		g.mu.Unlock()
 		switch {
 		case passed:
-			g.resume(ctx, *shut, since)
+			g.resume(ctx, shut, since)
 		case shut == nil, offered:
 			select {
 			case <-changed:
@@ -323,16 +344,14 @@ func (g *gate) probe(ctx context.Context, shut *Trouble) {
 	}
 	if err := g.w.Partner.EnsureToken(ctx); err != nil {
 		if ctx.Err() == nil {
-			t := troubleOf(err)
-			t.probe, t.domainID = shut.probe, shut.domainID // what failed before is to be tried all the same
-			g.close(t)
+			g.close(troubleOf(err))
 		}
 		return
 	}
 	passed := true
-	switch shut.probe {
-	case activation.Nothing:
-	case activation.Activate:
+	switch {
+	case shut.probe == activation.Nothing:
+	case shut.domainID == 0 && shut.probe != activation.List:
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if g.shut == shut {
@@ -393,17 +412,21 @@ func (g *gate) tell(ctx context.Context) {
 }
 
 // resume opens the gate, and lets everybody through one after the other at first.
-func (g *gate) resume(ctx context.Context, t Trouble, since time.Time) {
-	if !g.firstLook(&t) {
+func (g *gate) resume(ctx context.Context, t *Trouble, since time.Time) {
+	g.mu.Lock()
+	if g.shut != t || !g.passed { // shut again meanwhile
+		g.mu.Unlock()
+		return
+	}
+	if !g.firstLook(t) {
 		g.w.Pacer.Gently(g.w.now().Add(gently))
 	}
-	g.mu.Lock()
 	paused := g.paused
 	g.shut, g.hint, g.told, g.paused, g.passed, g.ticket = nil, nil, false, false, false, noTicket
 	g.change()
 	g.mu.Unlock()
 	g.logged = ""
-	if g.firstLook(&t) {
+	if g.firstLook(t) {
 		if last, err := g.w.Ledger.LastIntake(ctx); err == nil && last != nil && last.Subject == events.SubjectIntakePaused {
 			// Perhaps by a worker that was stopped meanwhile: whoever watches waits to hear that one takes work.
 			g.announce(ctx, Trouble{Reason: t.Reason, Detail: "this worker has started and takes work"}, since, false)

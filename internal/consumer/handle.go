@@ -161,7 +161,7 @@ type turn struct {
 // giveUp returns leave that was not used.
 func (t *turn) giveUp() {
 	t.permit.End()
-	t.gate.unused(t.probe)
+	t.gate.giveBack(t.probe, false)
 }
 
 // leave makes sure that the gate is open and of a token, and waits for the pace of the first request. A wake-up waits for
@@ -177,9 +177,8 @@ func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step a
 	if err := w.Partner.EnsureToken(ctx); err != nil {
 		if ctx.Err() == nil {
 			w.gate.close(troubleOf(err))
-		} else {
-			w.gate.unused(probe)
 		}
+		w.gate.giveBack(probe, ctx.Err() == nil)
 		return nil, 0, err
 	}
 	first := activation.Activate
@@ -190,7 +189,7 @@ func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step a
 	if d.accepted == nil {
 		room := w.rooms[d.lane()]
 		if !room.enter(ctx) {
-			w.gate.unused(probe)
+			w.gate.giveBack(probe, false)
 			return nil, w.queueTime(d), context.Cause(ctx)
 		}
 		defer room.leave()
@@ -201,10 +200,10 @@ func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step a
 	t.permit, err = w.Pacer.Acquire(waiting, d.lane(), string(first))
 	switch {
 	case err != nil && ctx.Err() == nil && waiting.Err() != nil:
-		w.gate.unused(probe)
+		w.gate.giveBack(probe, false)
 		return nil, w.queueTime(d), nil
 	case err != nil:
-		w.gate.unused(probe)
+		w.gate.giveBack(probe, false)
 		return nil, 0, err
 	case w.stopping():
 		t.giveUp()
@@ -260,7 +259,7 @@ func (w *Worker) attempt(ctx context.Context, claim *events.Record, t *turn) (cu
 			permit = nil
 			continue
 		}
-		verdict = w.gate.judge(claim.DomainID, verdict, t.probe)
+		verdict = w.gate.judge(claim.DomainID, verdict, answers, t.probe)
 		next := activation.Conclude(claim, answers, verdict, w.Policy, w.now(), w.Jitter())
 		// The timer comes first: a timer without its record does no harm.
 		if err := w.arm(ctx, next); err != nil {

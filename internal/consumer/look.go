@@ -26,7 +26,7 @@ const (
 	// lookTime bounds one look.
 	lookTime = 6 * time.Second
 	// lookAgain is how long a look waits for which there is no place.
-	lookAgain = 3 * time.Second
+	lookAgain = time.Minute
 )
 
 // lookLater looks at DNS for a customer between two calls, without a slot: a server that does not answer must
@@ -35,8 +35,10 @@ func (w *Worker) lookLater(ctx context.Context, d delivery, r *events.Record) {
 	select {
 	case w.looks <- struct{}{}:
 	default:
+		if err := w.postpone(ctx, d, r, lookAgain); err != nil {
+			w.setStuck(err)
+		}
 		d.beat.stop()
-		w.nak(d.msg, lookAgain)
 		return
 	}
 	w.looking.Go(func() {
@@ -64,11 +66,7 @@ func (w *Worker) look(ctx context.Context, d delivery, r *events.Record) error {
 		w.log.Debug("nobody could be asked for the ownership records", zap.Int64("domain_id", r.DomainID), zap.Error(blind))
 	}
 	if next == nil {
-		if err := w.arm(ctx, r); err != nil {
-			return w.cannot(d, "arm the timer", err)
-		}
-		w.ack(d.msg)
-		return nil
+		return w.armFor(ctx, d, r, w.wakeAt(r))
 	}
 	stored, err := w.Ledger.PutWaiting(ctx, next, r.Sequence, w.wakeAt(next))
 	switch {
@@ -87,7 +85,9 @@ func (w *Worker) look(ctx context.Context, d delivery, r *events.Record) error {
 func (w *Worker) lookForProof(ctx context.Context, claim *events.Record, answers []activation.Answer) activation.Answer {
 	a := activation.Answer{Operation: activation.LookDNS, Kind: activation.Blind, RetryAfter: -1}
 	data := answers[len(answers)-1]
-	ctx, cancel := context.WithDeadline(ctx, claim.LeaseExpiresAt.Add(-leaseMargin/2))
+	ctx, cancelInTime := context.WithDeadline(ctx, claim.LeaseExpiresAt.Add(-leaseMargin/2))
+	defer cancelInTime()
+	ctx, cancel := w.untilStop(ctx)
 	defer cancel()
 	sight, err := w.sight(ctx, events.DNS{Domain: data.Domain, Wanted: data.Wanted})
 	if err == nil {
@@ -151,6 +151,20 @@ func recordsOf(seen []ownership.Record) []events.DNSRecord {
 func underPartnersOwn(domain string) bool {
 	domain = strings.ToLower(strings.TrimSuffix(domain, "."))
 	return strings.HasSuffix(domain, ".by-works.com") || strings.HasSuffix(domain, ".by-works.net")
+}
+
+// armFor sets the timer of a customer who was read a while ago, and ends the delivery. Whoever has written
+// another record since has armed that one's timer, which must stay.
+func (w *Worker) armFor(ctx context.Context, d delivery, r *events.Record, at time.Time) error {
+	current, err := w.Ledger.Load(ctx, d.domainID)
+	if err == nil && current != nil && current.Sequence == r.Sequence {
+		err = w.Ledger.Arm(ctx, d.domainID, events.WakeUpSubject(r), at)
+	}
+	if err != nil {
+		return w.cannot(d, "arm the timer", err)
+	}
+	w.ack(d.msg)
+	return nil
 }
 
 // arm sets the timer that a deferred record or a claim asks for.

@@ -29,12 +29,8 @@ const (
 func (w *Worker) postpone(ctx context.Context, d delivery, r *events.Record, wait time.Duration) error {
 	wait = min(max(wait, postponeLeast), postponeMost)
 	at := w.now().Add(wait/2 + time.Duration(w.Jitter()*float64(wait)))
-	if err := w.Ledger.Arm(ctx, d.domainID, events.WakeUpSubject(r), at); err != nil {
-		return w.cannot(d, "arm the timer", err)
-	}
 	w.log.Debug("wake-up postponed", zap.Int64("domain_id", d.domainID), zap.Time("until", at))
-	w.ack(d.msg)
-	return nil
+	return w.armFor(ctx, d, r, at)
 }
 
 // queueTime is about how long the wake-ups behind a delivery take at the partner's pace.

@@ -315,3 +315,49 @@ func TestAMissingScopeIsProbedByTheOperationThatFailed(t *testing.T) {
 	}
 	h.noBreach()
 }
+
+func TestOneCustomerNobodyAnswersAboutStopsNobodyElse(t *testing.T) {
+	t.Parallel()
+	h := build(t, simulator.Options{}, func(o *consumer.Options, _ *partnerapi.Config) {
+		o.Policy.Backoff[events.UnknownOutcome] = []time.Duration{20 * time.Millisecond}
+	})
+	h.partner.Script(7901, simulator.OpActivate, "500*")
+	h.partner.Script(7901, simulator.OpCustomer, "500*")
+	h.start()
+	h.announce(7901, "e")
+	h.await(7901, "was looked up in vain a dozen times", func(r *events.Record) bool { return r.Seen[events.UnknownOutcome].Tries > 6 })
+	h.announce(7902, "e")
+	h.awaitState(7902, events.Activated)
+	h.awaitCheck("partner", true, "answers")
+}
+
+// A gate that is shut because nobody's activate is answered does not open for a look-up that is.
+func TestTheGateOpensForAnAnswerToWhatHadFailed(t *testing.T) {
+	t.Parallel()
+	h := build(t, simulator.Options{})
+	h.partner.Script(0, simulator.OpActivate, "503*")
+	h.start()
+	for id := int64(7911); id <= 7925; id++ {
+		h.announce(id, "e")
+	}
+	h.awaitCheck("partner", false, "does not answer anybody")
+	probes := func() (looked int) {
+		for _, c := range h.partner.Journal().Of(0, simulator.OpCustomer) {
+			if c.Status == 200 {
+				looked++
+			}
+		}
+		return looked
+	}
+	before := probes()
+	eventually(t, "look-ups were answered meanwhile", func() bool { return probes() > before+3 }, func() string { return "they were not" })
+	last, err := h.ledger.LastIntake(t.Context())
+	if err != nil || last == nil || last.Subject != events.SubjectIntakePaused {
+		t.Errorf("the last word is %+v, %v", last, err)
+	}
+	h.partner.Script(0, simulator.OpActivate)
+	for id := int64(7911); id <= 7925; id++ {
+		h.awaitState(id, events.Activated)
+	}
+	h.noBreach()
+}

@@ -18,6 +18,7 @@ import (
 	"activation-worker/internal/activation"
 	"activation-worker/internal/consumer"
 	"activation-worker/internal/events"
+	"activation-worker/internal/ledger"
 	"activation-worker/internal/partnerapi"
 	"activation-worker/internal/partnerapi/simulator"
 	"activation-worker/internal/quota"
@@ -212,13 +213,17 @@ func TestUndecodableIsRejectedWithItsOriginalAndNeverComesAgain(t *testing.T) {
 	h.awaitState(7005, events.Activated)
 	h.awaitQuiet()
 	rejected := 0
-	_, err := h.ledger.FindRejected(t.Context(), func(r events.Rejection) bool {
+	err := h.ledger.Rejections(t.Context(), func(e ledger.Entry) error {
 		rejected++
+		r, err := events.DecodeRejection(e.Data)
+		if err != nil {
+			return err
+		}
 		data, err := base64.StdEncoding.DecodeString(r.Original.DataBase64)
 		if body, ok := sequences[r.Original.Sequence]; err != nil || ok && string(data) != body {
 			t.Errorf("original %q, wanted %q", data, body)
 		}
-		return false
+		return nil
 	})
 	if err != nil || rejected != len(bodies)+1 {
 		t.Errorf("%d rejected, wanted %d: %v", rejected, len(bodies)+1, err)

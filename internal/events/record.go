@@ -97,6 +97,7 @@ type Record struct {
 	Sequence uint64    `json:"-"` // in the ledger; 0 for a record not stored yet
 	ID       string    `json:"-"` // of the CloudEvent
 	Time     time.Time `json:"-"` // of the CloudEvent
+	StoredAt time.Time `json:"-"` // by the server's clock; zero where it was not asked for
 
 	TraceParent string `json:"-"` // W3C trace context of the newest event acted on
 	TraceState  string `json:"-"`

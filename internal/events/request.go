@@ -64,6 +64,8 @@ type Request struct {
 const (
 	MaxRequestIDs = 20000
 	MaxWhy        = 500 // bytes
+	maxToken      = 64  // bytes of a user or an id
+	maxRate       = 16  // bytes
 )
 
 // EncodeRequest writes a request as a CloudEvent from the command line.
@@ -98,6 +100,8 @@ func (r Request) check() error {
 	switch {
 	case r.Verb != VerbReplay && r.Verb != VerbCancel && r.Verb != VerbForget:
 		return fmt.Errorf("there is no verb %.40q", r.Verb)
+	case r.ID == "" || len(r.ID) > maxToken || strings.ContainsFunc(r.ID, notInToken), r.User == "" || len(r.User) > maxToken || strings.ContainsFunc(r.User, notInToken):
+		return fmt.Errorf("user and id are to be of letters, digits, _ and -, at most %d of them", maxToken)
 	case strings.TrimSpace(r.Why) == "":
 		return errors.New("it does not say why")
 	case len(r.Why) > MaxWhy:
@@ -106,7 +110,9 @@ func (r Request) check() error {
 		return fmt.Errorf("it names more than %d customers", MaxRequestIDs)
 	case len(r.IDs) == 0 && r.Selection.Empty():
 		return errors.New("it selects nobody")
-	case strings.ContainsFunc(r.Selection.Replay, notInToken):
+	case len(r.Selection.Code) > maxToken || strings.ContainsFunc(r.Selection.Code, func(c rune) bool { return c != '.' && notInToken(c) }):
+		return errors.New("its code is none: letters, digits, dot, _ and -, at most 64")
+	case len(r.Selection.Replay) > maxToken || strings.ContainsFunc(r.Selection.Replay, notInToken):
 		return fmt.Errorf("%.60q is no id of a replay", r.Selection.Replay)
 	case r.Selection.Reason != "" && !knownReason(r.Selection.Reason):
 		return fmt.Errorf("there is no reason %.40q", r.Selection.Reason)
@@ -135,6 +141,9 @@ func (r Request) Interval() (time.Duration, error) {
 	text := r.Rate
 	if text == "" {
 		text = DefaultReplayRate
+	}
+	if len(text) > maxRate {
+		return 0, fmt.Errorf("rate %.40q is none: wanted something like %s", text, DefaultReplayRate)
 	}
 	number, unit, _ := strings.Cut(text, "/")
 	n, err := strconv.Atoi(number)

@@ -17,7 +17,15 @@ func (w *world) rejections(t *testing.T, sequence uint64) []ledger.Entry {
 	t.Helper()
 	l := w.ledger(t)
 	return w.upToDate(t, w.layout.Streams.Rejected, events.RejectedSubject(sequence), func(ctx context.Context) ([]ledger.Entry, error) {
-		return l.FindRejected(ctx, func(r events.Rejection) bool { return r.Original.Sequence == sequence })
+		var found []ledger.Entry
+		err := l.Rejections(ctx, func(e ledger.Entry) error {
+			r, err := events.DecodeRejection(e.Data)
+			if err == nil && r.Original.Sequence == sequence {
+				found = append(found, e)
+			}
+			return err
+		})
+		return found, err
 	})
 }
 

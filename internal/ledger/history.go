@@ -45,18 +45,6 @@ func (l *Ledger) FindDomain(ctx context.Context, domain string) ([]int64, error)
 	return ids, err
 }
 
-// FindRejected lists the rejections whose original names a domain id in its data, newest last.
-func (l *Ledger) FindRejected(ctx context.Context, names func(events.Rejection) bool) ([]Entry, error) {
-	var entries []Entry
-	err := l.each(ctx, l.streams.Rejected, jetstream.OrderedConsumerConfig{}, func(e Entry) bool {
-		if r, err := events.DecodeRejection(e.Data); err == nil && names(r) {
-			entries = append(entries, e)
-		}
-		return true
-	})
-	return entries, err
-}
-
 // LastIntake is the newest event that says whether workers take work; nil for none.
 func (l *Ledger) LastIntake(ctx context.Context) (*Entry, error) {
 	m, err := l.last(ctx, l.streams.Ledger, events.SubjectIntake)
@@ -70,11 +58,15 @@ func (l *Ledger) LastIntake(ctx context.Context) (*Entry, error) {
 // seconds where there are millions.
 const gatherTimeout = time.Minute
 
+// readAhead bounds what a reader holds, in bytes.
+const readAhead = 4 << 20
+
 // each reads what a stream holds now, in order, until fn returns false. On a replicated
 // stream it may not see yet what was written in the last moments.
 func (l *Ledger) each(ctx context.Context, stream string, cfg jetstream.OrderedConsumerConfig, fn func(Entry) bool) error {
 	asking, cancel := context.WithTimeout(ctx, gatherTimeout)
 	defer cancel()
+	cfg.MaxResetAttempts = 1 // it would go on for ever otherwise, whatever ctx says
 	cons, err := l.js.OrderedConsumer(asking, stream, cfg)
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", stream, err)
@@ -88,11 +80,12 @@ func (l *Ledger) each(ctx context.Context, stream string, cfg jetstream.OrderedC
 	if left == 0 {
 		return nil
 	}
-	messages, err := cons.Messages(jetstream.PullMaxMessages(500))
+	messages, err := cons.Messages(jetstream.PullMaxMessagesWithBytesLimit(500, max(readAhead, 2*int(l.conn.MaxPayload()))))
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", stream, err)
 	}
 	defer messages.Stop()
+	defer context.AfterFunc(ctx, messages.Stop)()
 	for ; left > 0; left-- {
 		msg, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {

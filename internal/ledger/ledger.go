@@ -127,5 +127,14 @@ func (l *Ledger) Load(ctx context.Context, domainID int64) (*events.Record, erro
 	if err != nil || m == nil {
 		return nil, err
 	}
-	return events.DecodeRecord(m.Subject, m.Sequence, m.Data)
+	return m.record()
+}
+
+// record reads a state record.
+func (m *stored) record() (*events.Record, error) {
+	r, err := events.DecodeRecord(m.Subject, m.Sequence, m.Data)
+	if err == nil {
+		r.StoredAt = m.Time
+	}
+	return r, err
 }

@@ -33,6 +33,9 @@ func (l *Ledger) Claim(ctx context.Context, r *events.Record, expected uint64) (
 // Put writes a record without a claim of its own, if the room that outcomes need is not
 // touched. On [ErrConflict] the record now there is returned, nil for none.
 func (l *Ledger) Put(ctx context.Context, r *events.Record, expected uint64) (current *events.Record, err error) {
+	if r.State == events.Forgotten {
+		return l.write(ctx, r, expected) // what is erased after it makes more room than it takes
+	}
 	if err := l.reserve(ctx); err != nil {
 		return nil, err
 	}
@@ -56,8 +59,10 @@ func (l *Ledger) PutWaiting(ctx context.Context, r *events.Record, expected uint
 	switch {
 	case err == nil && l.now().Add(armMargin).After(wake):
 		return current, l.Arm(ctx, r.DomainID, events.WakeUpSubject(r), wake)
-	case errors.Is(err, ErrConflict) && current != nil && current.State == events.Deferred:
-		return current, errors.Join(err, l.Arm(ctx, r.DomainID, events.WakeUpSubject(current), l.now()))
+	case errors.Is(err, ErrConflict) && current != nil:
+		if _, waits := DueAt(current); waits {
+			err = errors.Join(err, l.Arm(ctx, r.DomainID, events.WakeUpSubject(current), l.now()))
+		}
 	}
 	return current, err
 }
@@ -123,7 +128,7 @@ func (l *Ledger) write(ctx context.Context, r *events.Record, expected uint64) (
 				if m == nil {
 					return nil, fmt.Errorf("write %s of domain %d: %w", r.State, r.DomainID, ErrConflict)
 				}
-				current, decodeErr := events.DecodeRecord(m.Subject, m.Sequence, m.Data)
+				current, decodeErr := m.record()
 				if decodeErr != nil {
 					return nil, decodeErr
 				}

@@ -97,25 +97,45 @@ func (j *job) giveUpQueued(ctx context.Context, replayID string) error {
 func (j *job) giveUp(ctx context.Context, domainID int64, meant func(*events.Record) bool) (line string, err error) {
 	for {
 		r, err := j.Ledger.Load(ctx, domainID)
+		by := fmt.Sprintf("cancelled by %s: %s", j.request.User, j.request.Why)
 		switch {
+		case errors.Is(err, events.ErrForeignRecord):
+			return untouched(domainID, err), nil
 		case err != nil:
 			return "", err
 		case r == nil:
 			return fmt.Sprintf("%d has no record.", domainID), nil
+		case r.State == events.Failed && r.Reason == events.Cancelled && r.Cause != nil && r.Cause.Description == by:
+			j.step() // before this request was cut short
+			return "", nil
 		case r.State != events.Deferred:
 			return fmt.Sprintf("%d is %s, not waiting.", domainID, r.State), nil
 		case !meant(r):
 			return "", nil
 		}
-		by := fmt.Sprintf("cancelled by %s: %s", j.request.User, j.request.Why)
 		trigger := r.Trigger // what the round came from stays; who cancelled it stands in the cause
-		_, err = j.Ledger.Put(ctx, activation.Cancelled(r, trigger, by, j.Now()), r.Sequence)
+		cancelled, err := j.Ledger.Put(ctx, activation.Cancelled(r, trigger, by, j.Now()), r.Sequence)
 		switch {
 		case err == nil:
 			j.step()
-			return "", j.Ledger.Disarm(ctx, domainID)
+			return "", j.disarm(ctx, cancelled)
 		case !errors.Is(err, ledger.ErrConflict):
 			return "", err
 		}
 	}
+}
+
+// disarm drops the timer of a customer who waits for nothing any more, unless somebody else has written since.
+func (j *job) disarm(ctx context.Context, r *events.Record) error {
+	if err := j.Ledger.Disarm(ctx, r.DomainID); err != nil {
+		return err
+	}
+	current, err := j.Ledger.Load(ctx, r.DomainID)
+	if err != nil || current == nil || current.Sequence == r.Sequence {
+		return err
+	}
+	if _, waits := ledger.DueAt(current); !waits {
+		return nil
+	}
+	return j.Ledger.Arm(ctx, r.DomainID, events.WakeUpSubject(current), j.Now()) // woken, the customer gets the timer anew
 }

@@ -50,6 +50,10 @@ func (c Chooser) Choose(ctx context.Context, r events.Request, unread func(strin
 		}
 		seen[id] = true
 		record, err := c.Ledger.Load(ctx, id)
+		if errors.Is(err, events.ErrForeignRecord) {
+			unread(untouched(id, err))
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -78,28 +82,26 @@ func (c Chooser) Choose(ctx context.Context, r events.Request, unread func(strin
 	return nil
 }
 
-// rejected reads the originals of rejected announcements again.
+// rejected reads the originals of rejected announcements again, one after the other.
 func (c Chooser) rejected(ctx context.Context, unread func(string), fn func(Choice) error) error {
-	entries, err := c.Ledger.FindRejected(ctx, func(events.Rejection) bool { return true })
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
+	err := c.Ledger.Rejections(ctx, func(e ledger.Entry) error {
 		m, why := c.original(ctx, e)
 		var accepted events.Accepted
 		if why == "" {
+			var err error
 			if accepted, err = c.Decoder.Decode(m); err != nil {
 				why = "it still cannot be acted on: " + err.Error()
 			}
 		}
 		if why != "" {
 			unread(fmt.Sprintf("rejected message %s: %s", lastToken(e.Subject), why))
-			continue
+			return nil
 		}
 		record, err := c.Ledger.Load(ctx, accepted.DomainID)
+		if errors.Is(err, events.ErrForeignRecord) {
+			unread(untouched(accepted.DomainID, err))
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -112,11 +114,12 @@ func (c Chooser) rejected(ctx context.Context, unread func(string), fn func(Choi
 				choice.Does = activation.AlreadyDone // this announcement was acted on since
 			}
 		}
-		if err := fn(choice); err != nil {
-			return err
-		}
+		return fn(choice)
+	})
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // original is the message that was rejected: as the intake still has it, else as the rejection kept it.

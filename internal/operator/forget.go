@@ -1,14 +1,12 @@
 package operator
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/activation"
 	"activation-worker/internal/events"
@@ -41,9 +39,12 @@ func (j *job) forget(ctx context.Context) error {
 // erase forgets one customer. It says what it could not reach, or why it was refused.
 func (j *job) erase(ctx context.Context, domainID int64) (lines []string, done bool, err error) {
 	announced := ""
+	var last *events.Record
 	for done = false; !done; {
 		r, err := j.Ledger.Load(ctx, domainID)
 		switch {
+		case errors.Is(err, events.ErrForeignRecord):
+			return []string{untouched(domainID, err)}, false, nil
 		case err != nil:
 			return nil, false, err
 		case r == nil:
@@ -70,8 +71,17 @@ func (j *job) erase(ctx context.Context, domainID int64) (lines []string, done b
 		if err := j.Ledger.Erase(ctx, r); err != nil {
 			return nil, false, err
 		}
+		last = r
 	}
-	for _, part := range []func(context.Context, int64) ([]string, error){j.eraseTimer, j.eraseRequests, j.eraseRejections, j.erasePublished} {
+	if last != nil {
+		err = j.disarm(ctx, last)
+	} else {
+		err = j.Ledger.Disarm(ctx, domainID)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	for _, part := range []func(context.Context, int64) ([]string, error){j.eraseRequests, j.eraseRejections, j.erasePublished} {
 		left, err := part(ctx, domainID)
 		if err != nil {
 			return nil, false, err
@@ -82,10 +92,6 @@ func (j *job) erase(ctx context.Context, domainID int64) (lines []string, done b
 		announced = "announcements of the customer in stream " + j.Intake
 	}
 	return append(lines, "Not reached: "+announced+"; copies that others have read from the event stream; backups."), true, nil
-}
-
-func (j *job) eraseTimer(ctx context.Context, domainID int64) ([]string, error) {
-	return nil, j.Ledger.Disarm(ctx, domainID)
 }
 
 // eraseRequests removes pending requests that are about this customer alone.
@@ -111,32 +117,38 @@ func (j *job) eraseRequests(ctx context.Context, domainID int64) (left []string,
 }
 
 // eraseRejections removes rejected originals that name the customer.
-func (j *job) eraseRejections(ctx context.Context, domainID int64) ([]string, error) {
-	digits := strconv.FormatInt(domainID, 10)
-	entries, err := j.Ledger.FindRejected(ctx, func(r events.Rejection) bool {
-		data, err := base64.StdEncoding.DecodeString(r.Original.DataBase64)
+func (j *job) eraseRejections(ctx context.Context, domainID int64) (said []string, err error) {
+	var ours []uint64
+	untold := 0
+	err = j.Ledger.Rejections(ctx, func(e ledger.Entry) error {
+		r, err := events.DecodeRejection(e.Data)
 		if err != nil {
-			return false
+			untold++
+			return nil //nolint:nilerr // counted
 		}
-		if HasNumber(data, digits) {
-			return true
+		switch names, unclear := Names(r.Original, domainID); {
+		case names:
+			ours = append(ours, e.Sequence)
+		case unclear:
+			untold++
 		}
-		for name, values := range r.Original.Headers {
-			if HasNumber([]byte(name+": "+strings.Join(values, ", ")), digits) {
-				return true
-			}
-		}
-		return false
+		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, err
 	}
-	for _, e := range entries {
-		if err := j.Ledger.EraseRejection(ctx, e.Sequence); err != nil {
+	for _, sequence := range ours {
+		if err := j.Ledger.EraseRejection(ctx, sequence); err != nil {
 			return nil, err
 		}
 	}
-	return nil, nil
+	if len(ours) > 0 {
+		said = append(said, fmt.Sprintf("Rejected announcements that named it, erased: %d.", len(ours)))
+	}
+	if untold > 0 {
+		said = append(said, fmt.Sprintf("Not reached: %d rejected announcements were kept only in part, and may be about it all the same.", untold))
+	}
+	return said, nil
 }
 
 // erasePublished removes the customer from the stream that sources the activated events, if there is one.
@@ -145,22 +157,10 @@ func (j *job) erasePublished(ctx context.Context, domainID int64) ([]string, err
 	if err != nil || name == "" {
 		return nil, err
 	}
-	return nil, j.Ledger.ErasePublished(ctx, name, domainID)
-}
-
-// HasNumber finds a whole number in data.
-func HasNumber(data []byte, digits string) bool {
-	for at := 0; ; {
-		i := bytes.Index(data[at:], []byte(digits))
-		if i < 0 {
-			return false
-		}
-		start, end := at+i, at+i+len(digits)
-		if (start == 0 || !isDigit(data[start-1])) && (end == len(data) || !isDigit(data[end])) {
-			return true
-		}
-		at = start + 1
+	err = j.Ledger.ErasePublished(ctx, name, domainID)
+	var refused *jetstream.APIError
+	if errors.As(err, &refused) { // it is not there, or not ours to change: trying again does not help
+		return []string{fmt.Sprintf("Not reached: stream %s, where activated events are published: %s.", name, refused.Description)}, nil
 	}
+	return nil, err
 }
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -119,6 +121,9 @@ func (o *Operator) take(ctx context.Context, msg jetstream.Msg, ackWait time.Dur
 	case errors.As(err, &refused):
 		log.Warn("request refused", zap.String("because", refused.because))
 		j.end(true, refused.because)
+	case errors.Is(err, nats.ErrMaxPayload):
+		log.Error("request cannot be carried out", zap.Error(err))
+		j.end(true, "what is to be written down of it is larger than the server takes")
 	case err != nil || stopped:
 		log.Warn("request cut short, it is taken up again", zap.Error(err))
 		if err := msg.NakWithDelay(retryAfter); err != nil {
@@ -165,6 +170,11 @@ func (j *job) carryOut(ctx context.Context, data []byte) error {
 	return &refusal{fmt.Sprintf("there is no verb %q", j.request.Verb)}
 }
 
+// untouched says of a customer that this worker must leave the record alone.
+func untouched(domainID int64, err error) string {
+	return fmt.Sprintf("%d is left untouched: %v", domainID, err)
+}
+
 // trigger is what records say of a change that an operator asked for.
 func (j *job) trigger() events.Trigger {
 	return events.Trigger{Kind: events.TriggerReplay, ID: j.request.ID}
@@ -176,8 +186,21 @@ func (j *job) step() {
 	j.tell(false)
 }
 
+// Limits of what is said at the end, so that it fits into one message.
+const (
+	mostLines = 200
+	longest   = 500 // bytes of a line
+)
+
 // end tells the outcome.
 func (j *job) end(failed bool, lines ...string) {
+	if more := len(lines) - mostLines; more > 0 {
+		// The last ones say what was not reached.
+		lines = append(append(slices.Clone(lines[:mostLines/2]), fmt.Sprintf("… and %d lines more …", more)), lines[len(lines)-mostLines/2:]...)
+	}
+	for i, line := range lines {
+		lines[i] = strings.ToValidUTF8(line[:min(len(line), longest)], "")
+	}
 	j.progress.Lines, j.progress.Ended, j.progress.Failed = lines, true, failed
 	j.tell(true)
 }

@@ -29,6 +29,8 @@ func (j *job) replay(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
+	case event != nil && event.By != j.request.User:
+		return &refusal{"there is a replay with this id, of " + event.By}
 	case event != nil && event.Phase == events.Done:
 		j.progress.Done, j.progress.Total = event.Scheduled, event.Planned
 		j.end(false, "This replay was carried out already.")
@@ -44,7 +46,10 @@ func (j *job) replay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	choices = slices.DeleteFunc(choices, func(c Choice) bool { return slices.Contains(queued, c.DomainID) })
+	choices = slices.DeleteFunc(choices, func(c Choice) bool {
+		_, is := slices.BinarySearch(queued, c.DomainID)
+		return is
+	})
 	if event == nil {
 		event = &events.ReplayEvent{
 			ReplayID: j.request.ID, By: j.request.User, Why: j.request.Why, Phase: events.Planned, Planned: len(choices),
@@ -81,12 +86,16 @@ func (j *job) replay(ctx context.Context) error {
 
 // choose lists whom the replay moves, without what else it needs to know of them, and says of the others why not.
 func (j *job) choose(ctx context.Context) (moves []Choice, lines []string, err error) {
-	others := map[activation.Replayed]int{}
+	others, chosen := map[activation.Replayed]int{}, map[int64]bool{}
 	err = j.chooser().Choose(ctx, j.request, func(why string) { lines = append(lines, why) }, func(c Choice) error {
 		if !c.Moves() {
 			others[c.Does]++
 			return nil
 		}
+		if chosen[c.DomainID] {
+			return nil // announced twice
+		}
+		chosen[c.DomainID] = true
 		c.Record = nil // read again when its turn comes
 		moves = append(moves, c)
 		return nil
@@ -113,6 +122,10 @@ func (j *job) move(ctx context.Context, c Choice, at time.Time) error {
 	defer cancel()
 	for {
 		record, err := j.Ledger.Load(ctx, c.DomainID)
+		if errors.Is(err, events.ErrForeignRecord) {
+			j.progress.Total--
+			return nil
+		}
 		if err != nil {
 			return err
 		}
