@@ -58,7 +58,8 @@ func TestBinaryList(t *testing.T) {
 		}
 	}
 	table := invoke(t, "", s.env("TZ=Asia/Tokyo"), "list").want(t, exitDone, "日の出フーズ.example", "注文7", "+09:00", "next attempt")
-	if !strings.HasSuffix(table.stderr, "4 customers\n") || strings.Count(table.stdout, "\n") != 5 {
+	said := "4 customers\nNo worker is taking work; 0 announcements wait unread. Start one with worker run.\n"
+	if !strings.HasSuffix(table.stderr, said) || strings.Count(table.stdout, "\n") != 5 {
 		t.Errorf("the table is\n%s%s", table.stdout, table.stderr)
 	}
 	for args, text := range map[string]string{

@@ -62,7 +62,7 @@ func TestReplayDryRun(t *testing.T) {
 	}
 	for i, line := range dry(count, "--all-failed") {
 		if line.DomainID < first || line.DomainID >= first+count || line.State != events.Failed || line.Reason != events.Refused ||
-			line.Code != fmt.Sprintf("NO_%d", line.DomainID) || line.Replay != "queued" {
+			line.Code != fmt.Sprintf("NO_%d", line.DomainID) || line.Replay != "to_be_queued" {
 			t.Errorf("line %d: %+v", i+1, line)
 		}
 	}

@@ -152,7 +152,7 @@ type preview struct {
 // choiceLine is the JSON of a customer in a dry run.
 type choiceLine struct {
 	customerLine
-	Replay string `json:"replay"` // queued, due_now, or why it stays as it is
+	Replay string `json:"replay"` // to_be_queued, to_be_due_now, or why it stays as it is
 }
 
 func (f *replayFlags) preview(ctx context.Context, out io.Writer, chooser operator.Chooser, r events.Request) (preview, error) {
@@ -160,12 +160,12 @@ func (f *replayFlags) preview(ctx context.Context, out io.Writer, chooser operat
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	err := chooser.Choose(ctx, r, func(why string) { p.unread = append(p.unread, why) }, func(c operator.Choice) error {
-		line := choiceLine{Replay: "queued"}
+		line := choiceLine{Replay: "to_be_queued"}
 		switch {
 		case c.Hastens:
 			p.moves++
 			p.hastened++
-			line.Replay = "due_now"
+			line.Replay = "to_be_due_now"
 		case c.Moves():
 			p.moves++
 		default:

@@ -157,6 +157,9 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	requests.Go(func() { newOperator(c, nc, js, layout, log).Run(ctx) })
 	defer requests.Wait()
 	log.Info("worker started", zap.String("worker", c.Worker.ID), zap.String("version", buildVersion()))
+	defer context.AfterFunc(ctx, func() {
+		log.Info("stopping: nothing new is taken, requests on their way end and are recorded", zap.Duration("within", c.Partner.Timeout+10*time.Second))
+	})()
 	err = w.Run(ctx)
 	log.Info("worker stopped")
 	if err == nil && errors.Is(context.Cause(ctx), errConnectionLost) {

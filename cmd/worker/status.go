@@ -35,6 +35,9 @@ event a line, without the partner's customer object. Looking for a domain name r
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, ok := events.ParseDomainID(args[0]); !ok && strings.Trim(args[0], "0123456789") == "" {
+				return usageError{fmt.Errorf("%.80q is no domain id: wanted decimal digits, 1 to 9223372036854775807", args[0])}
+			}
 			if _, ok := events.ParseDomainID(args[0]); !ok && !strings.Contains(args[0], ".") {
 				return usageError{fmt.Errorf("%.80q is neither a domain id (decimal digits) nor a domain name", args[0])}
 			}
@@ -65,7 +68,7 @@ event a line, without the partner's customer object. Looking for a domain name r
 			case output == "json":
 				return statusJSON(cmd.OutOrStdout(), r, entries)
 			}
-			return statusTable(cmd.OutOrStdout(), r, entries, localView())
+			return statusTable(cmd.OutOrStdout(), r, entries, s.paused(ctx), localView())
 		},
 	}
 	outputFlag(cmd, &output)
@@ -89,9 +92,9 @@ func (s statusReader) customer(ctx context.Context, arg string) (int64, error) {
 	case err != nil && !errors.Is(err, jetstream.ErrStreamNotFound):
 		return 0, err
 	case len(ids) == 0:
-		return 0, fmt.Errorf("no customer with the domain %s has a record: try its domain id", arg)
+		return 0, fmt.Errorf("no customer with the domain %s has a record: try its domain id", printable(arg))
 	case len(ids) > 1:
-		return 0, fmt.Errorf("several customers have the domain %s: %v; say which", arg, ids)
+		return 0, fmt.Errorf("several customers have the domain %s: %v; say which", printable(arg), ids)
 	}
 	return ids[0], nil
 }

@@ -29,11 +29,15 @@ func statusJSON(out io.Writer, r *events.Record, entries []ledger.Entry) error {
 }
 
 // statusTable answers first: why, what comes next, what to do. What it was found from follows.
-func statusTable(out io.Writer, r *events.Record, entries []ledger.Entry, v timeView) error {
+// paused is why nobody is attempted at the moment; empty where that is not so.
+func statusTable(out io.Writer, r *events.Record, entries []ledger.Entry, paused string, v timeView) error {
 	s := statusText{view: v}
 	words := operator.Explain(r)
 	s.line("%s: %s\n", nameOf(r), words.Is)
 	s.row("next", "%s", words.NextAt(v.due(nextOf(r))))
+	if paused != "" && (r.State == events.Deferred || r.State == events.Started) {
+		s.row("but", "%s", printable(paused))
+	}
 	s.row("what to do", "%s", words.WhatToDo)
 	if r.Reason == events.DNSUnverified {
 		s.proof(r)
@@ -74,7 +78,7 @@ func (s *statusText) proof(r *events.Record) {
 	}
 	s.line("\n  DNS records to set, one of them is enough:\n")
 	for _, one := range wanted {
-		s.line("    %s", one)
+		s.line("%s", one) // as a zone file wants it: a blank at the beginning means something there
 	}
 	s.line("\n  Seen in DNS:\n")
 	seen := operator.SightLines(r.DNS)
@@ -152,6 +156,9 @@ func whyOf(r *events.Record) string {
 		return string(r.Via)
 	}
 	why := string(r.Reason)
+	if v := r.Visibility; r.Reason == events.DNSUnverified && v != nil && !v.Since.IsZero() {
+		why += ", records visible"
+	}
 	if r.Cause != nil && r.Cause.HTTPStatus != 0 {
 		why = strings.TrimSpace(fmt.Sprintf("%s, HTTP %d %s", why, r.Cause.HTTPStatus, r.Cause.Code))
 	}

@@ -78,6 +78,9 @@ or standard input (-) with one id a line. Nothing is published if any line is ba
 				if errors.Is(err, jetstream.ErrNoStreamResponse) {
 					err = fmt.Errorf("no stream takes %s (%w): the signup pipeline creates it, or worker setup --with-intake", subject, err)
 				}
+				if err != nil && ctx.Err() != nil {
+					fmt.Fprintf(cmd.ErrOrStderr(), "worker: interrupted: %d of %d were announced; %d is the next\n", i, len(ids), id)
+				}
 				if err != nil {
 					return fmt.Errorf("announce domain %d: %w; %d of %d were announced", id, err, i, len(ids))
 				}

@@ -49,6 +49,7 @@ JSON is the event as it is stored, without the partner's customer object.`,
 			defer tellOutages(nc, cmd.ErrOrStderr())()
 			l := ledger.New(ledger.Options{Conn: nc, JetStream: js, Streams: events.StreamsOf(c.Worker.Stream), Source: c.Worker.EventSource, Log: zap.NewNop()})
 			w := watcher{out: cmd.OutOrStdout(), json: output == "json", view: localView()}
+			fmt.Fprintf(cmd.ErrOrStderr(), "watching stream %s and its rejections; Ctrl-C ends it\n", c.Worker.Stream)
 			err = l.Follow(ctx, from, w.show)
 			if errors.Is(err, jetstream.ErrStreamNotFound) {
 				return fmt.Errorf("%w: no worker has run yet, or WORKER_STREAM names another; worker setup makes the streams", err)
@@ -72,7 +73,10 @@ func tellOutages(nc *nats.Conn, out io.Writer) (stop func()) {
 			select {
 			case <-done:
 				return
-			case status := <-changed:
+			case status, open := <-changed:
+				if !open {
+					return
+				}
 				text := "worker: the connection to NATS is lost, waiting for it"
 				if status == nats.CONNECTED {
 					text = "worker: connected to NATS again"

@@ -67,7 +67,7 @@ func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, e
 		return whereabouts{}, err
 	}
 	if last != nil {
-		return whereabouts{"rejected", fmt.Sprintf("An announcement that mentions it was rejected (stream %s, sequence %d): %s.", last.Original.Stream, last.Original.Sequence, last.Detail)}, nil
+		return whereabouts{"rejected", fmt.Sprintf("An announcement that mentions it was rejected (stream %s, sequence %d): %s. To do: publish it corrected, or mend the setting and run worker replay --rejected.", last.Original.Stream, last.Original.Sequence, last.Detail)}, nil
 	}
 	if !complete {
 		return whereabouts{"none", fmt.Sprintf("It is not among the first %d unread announcements, and none that mentions it was rejected.", maxUnread)}, nil
@@ -93,6 +93,16 @@ func (s statusReader) unread(ctx context.Context, id int64) (sequence uint64, co
 		accepted, err := decoder.Decode(m)
 		return err == nil && accepted.DomainID == id
 	})
+}
+
+// paused says why no worker attempts anybody at the moment; empty where one does, or that could not be read.
+func (s statusReader) paused(ctx context.Context) string {
+	in, err := operator.ReadIntake(ctx, s.js, s.ledger, s.c.Worker.IntakeStream, s.c.Worker.Stream)
+	if err != nil || in.Asking || in.Paused == nil {
+		return ""
+	}
+	is, _ := in.Sentence(local)
+	return is
 }
 
 // taking says whether a worker is taking work.

@@ -221,6 +221,9 @@ func (d *draft) giveBack(r *events.Record, now time.Time) {
 // account adds up what the answers say of calls and of an unsettled outcome.
 func (d *draft) account(answers []Answer, p Policy) {
 	for _, a := range answers {
+		if d.Domain == "" && (a.Kind == Inactive || a.Kind == Shown) {
+			d.Domain = a.Domain
+		}
 		switch a.Operation {
 		case Activate:
 			d.Calls += a.Sent
@@ -344,8 +347,12 @@ func retryTime(answers []Answer) time.Time {
 }
 
 func causeOf(v Verdict, unsettled bool) *events.Cause {
+	operation := string(v.Cause.Operation)
+	if v.Cause.Kind == NoToken {
+		operation = "token" // that is who said what follows
+	}
 	return &events.Cause{
-		Operation: string(v.Cause.Operation), HTTPStatus: v.Cause.Status, Code: v.Cause.Code,
+		Operation: operation, HTTPStatus: v.Cause.Status, Code: v.Cause.Code,
 		Description: v.Text, PartnerText: v.Cause.PartnerText, RequestID: v.Cause.RequestID,
 		UnknownOutcome: unsettled,
 	}

@@ -177,6 +177,12 @@ func TestRewindReadsAgain(t *testing.T) {
 			t.Errorf("%d messages wait, want 3", got)
 		}
 	}
+	for _, later := range []time.Duration{time.Hour, 365 * 24 * time.Hour} { // what waits would be skipped
+		wantError(t, broker.Rewind(t.Context(), js, l, time.Now().Add(later)), "never be read")
+	}
+	if got := pending(t, js); got != 3 {
+		t.Errorf("%d messages wait after a refusal, want 3", got)
+	}
 	ensure(t, js, l)
 }
 

@@ -29,6 +29,9 @@ func Rewind(ctx context.Context, js jetstream.JetStream, l Layout, from time.Tim
 	if info.Config.Retention == jetstream.WorkQueuePolicy {
 		return fmt.Errorf("rewinding the intake: stream %s is a work queue: what was read from it is gone", info.Config.Name)
 	}
+	if err := a.skipsNothing(ctx, from); err != nil {
+		return err
+	}
 	spec := a.layout.activator()
 	for tries := 1; ; tries++ {
 		if err := a.deleteConsumer(ctx, spec); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -43,4 +46,35 @@ func Rewind(ctx context.Context, js jetstream.JetStream, l Layout, from time.Tim
 			return fmt.Errorf("rewinding the intake: the consumer was deleted and could not be made again, run the same command again: %w", err)
 		}
 	}
+}
+
+// skipsNothing refuses to start later than with the first message that was not read yet: it would never be.
+func (a *admin) skipsNothing(ctx context.Context, from time.Time) error {
+	spec := a.layout.activator()
+	info, err := a.consumerInfo(ctx, spec)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil // nothing was read: where to start is the operator's choice
+	}
+	if err != nil {
+		return fmt.Errorf("rewinding the intake: %w", err)
+	}
+	if info.NumPending+uint64(info.NumAckPending) == 0 && !from.After(time.Now()) {
+		return nil
+	}
+	stream, err := a.js.Stream(ctx, spec.stream)
+	if err != nil {
+		return fmt.Errorf("rewinding the intake: %w", err)
+	}
+	next, err := stream.GetMsg(ctx, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(a.layout.IntakeSubject))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		next, err = &jetstream.RawStreamMsg{Time: time.Now()}, nil
+	}
+	if err != nil {
+		return fmt.Errorf("rewinding the intake: %w", err)
+	}
+	if from.After(next.Time) {
+		return fmt.Errorf("rewinding the intake: %s is later than the first message of stream %s that was not handled yet, of %s, which would never be read: give that time or an earlier one",
+			from.Format(time.RFC3339), spec.stream, next.Time.UTC().Format(time.RFC3339Nano))
+	}
+	return nil
 }

@@ -21,6 +21,8 @@ type Check struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"` // what is, and where it does not hold what to do
+	// For is the check that this one fails for alone, if any: where that one is left out, this one is no failure either.
+	For string `json:"-"`
 }
 
 const (
@@ -30,7 +32,7 @@ const (
 
 // Handler serves /livez, which is 200 while the process works, and /readyz, which is 200
 // or 503 with {"ready":bool,"checks":[{"name","ok","detail"}]}; ?exclude=a,b leaves
-// checks out.
+// checks out, and what fails for them alone.
 func Handler(checks func(context.Context) []Check) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -48,7 +50,7 @@ func Handler(checks func(context.Context) []Check) http.Handler {
 			if slices.Contains(excluded, c.Name) {
 				continue
 			}
-			body.Ready = body.Ready && c.OK
+			body.Ready = body.Ready && (c.OK || c.For != "" && slices.Contains(excluded, c.For))
 			body.Checks = append(body.Checks, c)
 		}
 		status := http.StatusOK

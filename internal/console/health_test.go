@@ -71,6 +71,18 @@ var someChecks = []console.Check{
 	{Name: "nats", OK: true, Detail: "connected"},
 }
 
+// What fails for another check alone is no failure where that one is left out.
+func TestReadyWithoutWhatACheckFailsFor(t *testing.T) {
+	t.Parallel()
+	s := listen(t, always(console.Check{Name: "intake", Detail: "paused", For: "partner"}, console.Check{Name: "partner", Detail: "away"}))
+	for query, status := range map[string]int{"": 503, "?exclude=credentials": 503, "?exclude=partner": 200, "?exclude=partner,credentials": 200, "?exclude=intake": 503} {
+		answer := ask(t, s, http.MethodGet, "/readyz"+query)
+		if answer.status != status || strings.Contains(answer.body, `"For"`) {
+			t.Errorf("%s: %d %s, want %d", query, answer.status, answer.body, status)
+		}
+	}
+}
+
 func TestReady(t *testing.T) {
 	t.Parallel()
 	s := listen(t, always(someChecks...))

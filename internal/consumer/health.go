@@ -14,6 +14,7 @@ type Check struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"`
+	For    string `json:"-"` // the check that this one fails for alone, if any
 }
 
 // Checks says whether the worker takes work, and if not, why and what to do.
@@ -22,6 +23,7 @@ func (w *Worker) Checks(ctx context.Context) []Check {
 	intake, credentials, partner := w.intakeCheck(ctx), Check{Name: "credentials", OK: true, Detail: "accepted"}, Check{Name: "partner", OK: true, Detail: "answers"}
 	if shut != nil {
 		detail := fmt.Sprintf("%s since %s; %s", shut.Detail, since.UTC().Format("2006-01-02T15:04:05Z"), shut.WhatToDo)
+		wasOK := intake.OK
 		intake.OK, intake.Detail = false, "paused ("+shut.Reason+"); "+intake.Detail
 		switch shut.Reason {
 		case NoCredentials, CredentialsRefused:
@@ -32,6 +34,12 @@ func (w *Worker) Checks(ctx context.Context) []Check {
 		default:
 			credentials = Check{Name: "credentials", Detail: "not tried yet"}
 			partner.Detail = "not asked yet"
+		}
+		switch {
+		case wasOK && !credentials.OK:
+			intake.For = credentials.Name
+		case wasOK && !partner.OK:
+			intake.For = partner.Name
 		}
 	}
 	records := Check{Name: "records", OK: true, Detail: "all understood"}

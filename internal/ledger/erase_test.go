@@ -131,8 +131,10 @@ func testRequests(t *testing.T, p *place, _ *world) {
 	if got := subjectsNow(); !slices.Equal(got, subjects) {
 		t.Errorf("pending are %v", got)
 	}
-	if err := l.WithdrawReplay(limited(t), "r1"); err != nil {
-		t.Fatal(err)
+	for _, want := range []bool{true, false} {
+		if was, err := l.WithdrawReplay(limited(t), "r1"); err != nil || was != want {
+			t.Fatalf("withdrawn: %v, %v; want %v", was, err, want)
+		}
 	}
 	for s, want := range map[string]bool{subjects[0]: false, subjects[1]: true, subjects[2]: true} {
 		if stands, err := l.RequestStands(limited(t), s); err != nil || stands != want {

@@ -26,7 +26,7 @@ func (l *Ledger) Arm(ctx context.Context, domainID int64, target string, at time
 // Disarm drops a customer's wake-up, and what has fired of it and is not handled yet.
 func (l *Ledger) Disarm(ctx context.Context, domainID int64) error {
 	for _, subject := range []string{events.TimerSubject(domainID), events.DueSubject(domainID), events.RedoSubject(domainID)} {
-		if err := l.purge(ctx, l.streams.Work, subject, 0); err != nil {
+		if _, err := l.purge(ctx, l.streams.Work, subject, 0); err != nil {
 			return err
 		}
 	}

@@ -44,15 +44,19 @@ func (j *job) cancel(ctx context.Context) error {
 }
 
 func (j *job) cancelReplay(ctx context.Context, replayID string) (string, error) {
-	if err := j.Ledger.WithdrawReplay(ctx, replayID); err != nil {
+	withdrawn, err := j.Ledger.WithdrawReplay(ctx, replayID)
+	if err != nil {
 		return "", err
 	}
 	event, sequence, err := j.Ledger.LastReplay(ctx, replayID)
 	if err != nil {
 		return "", err
 	}
+	if event == nil && !withdrawn {
+		return "", &refusal{"there is no replay " + replayID}
+	}
 	if event == nil {
-		return fmt.Sprintf("Replay %s had queued nobody yet; if it was asked for, it is withdrawn.", replayID), nil
+		return fmt.Sprintf("Replay %s had queued nobody yet; it is withdrawn.", replayID), nil
 	}
 	if err := j.giveUpQueued(ctx, replayID); err != nil {
 		return "", err
@@ -104,7 +108,7 @@ func (j *job) giveUp(ctx context.Context, domainID int64, meant func(*events.Rec
 		case err != nil:
 			return "", err
 		case r == nil:
-			return fmt.Sprintf("%d has no record.", domainID), nil
+			return fmt.Sprintf("%d has no record: if it was announced, that is not read yet, and will be acted on.", domainID), nil
 		case r.State == events.Failed && r.Reason == events.Cancelled && r.Cause != nil && r.Cause.Description == by:
 			j.step() // before this request was cut short
 			return "", nil

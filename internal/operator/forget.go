@@ -48,7 +48,7 @@ func (j *job) erase(ctx context.Context, domainID int64) (lines []string, done b
 		case err != nil:
 			return nil, false, err
 		case r == nil:
-			lines = append(lines, fmt.Sprintf("%d has no record.", domainID))
+			lines = append(lines, fmt.Sprintf("%d has no record: if it was announced, that is not read yet, and will be acted on.", domainID))
 			done = true
 			continue
 		case r.State == events.Started && j.Now().Before(r.LeaseExpiresAt):

@@ -67,7 +67,7 @@ func (in Intake) Sentence(at func(time.Time) string) (is, whatToDo string) {
 		return fmt.Sprintf("A worker is taking work; %d announcements wait unread.", in.Unread), ""
 	case in.Paused != nil:
 		p := in.Paused
-		return fmt.Sprintf("No worker is taking work: %s paused since %s (%s).", p.Worker, at(p.Since), p.Detail), p.WhatToDo + "."
+		return fmt.Sprintf("No worker is taking work: %s paused since %s (%s).", p.Worker, at(p.Since), p.Detail), "To do: " + p.WhatToDo + "."
 	case in.InHand > 0:
 		return fmt.Sprintf("Workers hold %d announcements; %d wait unread.", in.InHand, in.Unread), ""
 	}
