@@ -254,16 +254,17 @@ func (g *gate) state() (shut *Trouble, since time.Time, changed <-chan struct{})
 	return g.shut, g.since, g.changed
 }
 
-// open is a context in which a slot may take deliveries: for as long as ctx where it is not gated, else while the
-// gate is open, or is to let one probe through. It waits for that; nil when ctx ended.
+// open is a context in which a slot may take deliveries: once it is known whether the partner can be asked where it
+// is not gated, else while the gate is open, or is to let one probe through. It waits for that; nil when ctx ended.
 func (g *gate) open(ctx context.Context, gated bool) (context.Context, context.CancelFunc) {
-	if !gated {
-		return context.WithCancel(ctx)
-	}
 	for ctx.Err() == nil {
 		g.mu.Lock()
 		may, probing, changed := g.shut == nil, false, g.changed
-		if !may && g.ticket == ticketOffered && !g.pulling {
+		if !gated && (may || !g.firstLook(g.shut)) {
+			g.mu.Unlock()
+			return context.WithCancel(ctx)
+		}
+		if gated && !may && g.ticket == ticketOffered && !g.pulling {
 			may, probing, g.pulling = true, true, true
 		}
 		g.mu.Unlock()
