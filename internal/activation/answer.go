@@ -78,6 +78,11 @@ func (a Answer) Answered() bool {
 	return false
 }
 
+// Unanswered reports whether nobody said anything definite: it did not arrive, or what became of it is unclear.
+func (a Answer) Unanswered() bool {
+	return a.Kind == NotSent || a.Kind == Unclear || a.Kind == Refusal && a.Status == 408
+}
+
 // Verdict is what the answers of an attempt come to.
 type Verdict struct {
 	State  events.State  // Activated, Deferred or Failed

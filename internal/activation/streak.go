@@ -43,7 +43,7 @@ func (s *Streak) Note(domainID int64, v Verdict, answers []Answer, p Policy) (Ve
 	case v.State == events.Activated, v.Reason == events.DNSUnverified, v.Reason == events.TermsPending:
 		s.customers = nil // a customer of ours was found
 		return v, 0
-	case v.Cause.Kind == NotSent || v.Cause.Kind == Unclear && v.Cause.Operation != Nothing:
+	case v.Cause.Unanswered() && v.Cause.Operation != Nothing:
 		if s.silent == nil {
 			s.silent = map[Operation]map[int64]bool{}
 		}

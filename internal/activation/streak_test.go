@@ -18,6 +18,7 @@ var (
 	activated = activation.Verdict{State: events.Activated, Via: events.ViaActivate, Cause: answer(act, activation.Active, at(0))}
 	silent    = activation.Verdict{State: events.Deferred, Reason: events.UnknownOutcome, Cause: answer(act, activation.Unclear, at(0)), Text: "unclear"}
 	unsent    = activation.Verdict{State: events.Deferred, Reason: events.Transient, Cause: answer(act, activation.NotSent, at(0)), Text: "not sent"}
+	gaveUp    = activation.Verdict{State: events.Deferred, Reason: events.UnknownOutcome, Cause: refused(act, 408, at(0)), Text: "408"}
 	limited   = activation.Verdict{State: events.Deferred, Reason: events.Transient, Cause: refused(act, 429, at(0)), Text: "429"}
 )
 
@@ -85,6 +86,7 @@ func TestTheSameNoForTenCustomers(t *testing.T) {
 		"429 for everybody is no such no":           {run(1, 30, limited), 0},
 		"an outage is one already":                  {run(1, 30, reasoned(events.PartnerUnavailable)), 0},
 
+		"ten times 408":                      {run(1, 10, gaveUp), activation.Silence},
 		"nine times silence":                 {run(1, 9, silent), 0},
 		"ten times silence":                  {run(1, 10, silent), activation.Silence},
 		"ten times silence of one customer":  {join(run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent), run(1, 1, silent)), 0},

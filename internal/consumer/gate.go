@@ -23,8 +23,7 @@ type Trouble struct {
 	WhatToDo string
 	Blip     bool // may be over in a moment: announced only if it is not
 
-	probe    activation.Operation // what failed, and is repeated to see whether it is over; "": a token is enough
-	domainID int64                // of the customer whose question is repeated; 0: it is the next customer who is due
+	probe activation.Operation // what failed, and is repeated to see whether it is over; "": a token is enough
 }
 
 // Reasons why the intake is paused.
@@ -59,7 +58,7 @@ func troubleOf(err error) Trouble {
 }
 
 // troubleIn is the trouble that a verdict speaks of.
-func troubleIn(v activation.Verdict, c activation.Common, domainID int64, hint *Trouble) Trouble {
+func troubleIn(v activation.Verdict, c activation.Common, hint *Trouble) Trouble {
 	t := Trouble{
 		Reason: PartnerTrouble, Detail: v.Text,
 		WhatToDo: "check LINEWORKS_API_URL, LINEWORKS_SCOPE and the partner right of the app; the worker tries again by itself",
@@ -77,20 +76,16 @@ func troubleIn(v activation.Verdict, c activation.Common, domainID int64, hint *
 		t = *hint
 	}
 	t.probe = v.Cause.Operation
-	switch {
-	case v.Cause.Kind == activation.NoToken:
+	if v.Cause.Kind == activation.NoToken {
 		t.probe = activation.Nothing
-	case c == 0 && t.probe != activation.Activate:
-		t.domainID = domainID
 	}
 	return t
 }
 
 // gate is the breaker: it lets deliveries be taken, or not. While it is shut, one probe at a
-// time repeats what has failed, ever more slowly, and the first that succeeds opens it. A
-// question that changes nothing is repeated as it was; an activate, and what went wrong for
-// many customers, with the next one who is due, who takes no harm: nobody's attempts are
-// spent on an outage.
+// time repeats what has failed, ever more slowly, and the first that succeeds opens it. It is
+// the next customer who is due, who takes no harm: nobody's attempts are spent on an outage,
+// and nobody's own trouble keeps the others waiting. Only a list is nobody's, and is asked for as it was.
 type gate struct {
 	w *Worker
 
@@ -149,7 +144,7 @@ func (g *gate) closeLocked(t Trouble) {
 		g.since, g.told = g.w.now(), false
 	}
 	if g.shut != nil && t.probe == activation.Nothing {
-		t.probe, t.domainID = g.shut.probe, g.shut.domainID // what failed before is to be tried all the same
+		t.probe = g.shut.probe // what failed before is to be tried all the same
 	}
 	g.shut, g.passed = &t, false
 	if g.ticket == ticketOffered { // one that is taken comes back with its holder
@@ -216,7 +211,7 @@ func (g *gate) judge(domainID int64, v activation.Verdict, answers []activation.
 		return v
 	}
 	v, common := g.streak.Note(domainID, v, answers, g.w.Policy)
-	if probe && common == 0 && unanswered(v.Cause.Kind) {
+	if probe && common == 0 && (v.Cause.Unanswered() || v.Cause.Kind == activation.NoToken) {
 		v.State, v.Reason = events.Deferred, events.PartnerUnavailable
 		common = activation.Silence
 		if g.shut != nil {
@@ -226,21 +221,29 @@ func (g *gate) judge(domainID int64, v activation.Verdict, answers []activation.
 	switch {
 	case v.Reason == events.PartnerUnavailable:
 		g.giveBackLocked(probe, true)
-		g.closeLocked(troubleIn(v, common, domainID, g.hint))
+		g.closeLocked(troubleIn(v, common, g.hint))
 	case probe && g.shut != nil:
-		proved := v.State == events.Activated || slices.ContainsFunc(answers, func(a activation.Answer) bool {
-			return a.Operation == g.shut.probe && a.Answered()
-		})
+		proved := g.provedBy(v, answers)
 		g.passed = g.passed || proved
-		g.giveBackLocked(probe, proved)
+		// A look-up that settles something finds out nothing of an activate that had failed: the next may be asked at once.
+		settles := v.Reason == events.UnknownOutcome && v.Cause.Kind == activation.Inactive
+		g.giveBackLocked(probe, !settles)
 	case v.State == events.Activated && g.shut == nil:
 		g.retry.Reset()
 	}
 	return v
 }
 
-func unanswered(k activation.Kind) bool {
-	return k == activation.NotSent || k == activation.Unclear || k == activation.NoToken
+// provedBy reports whether what had failed works again.
+func (g *gate) provedBy(v activation.Verdict, answers []activation.Answer) bool {
+	if v.State == events.Activated {
+		return true
+	}
+	if g.shut.Reason == EverybodyRefused {
+		// The no itself is an answer; what ends the trouble is a customer who was found, or another no.
+		return slices.Contains([]events.Reason{events.DNSUnverified, events.TermsPending, events.Refused, events.CustomerNotFound}, v.Reason)
+	}
+	return slices.ContainsFunc(answers, func(a activation.Answer) bool { return a.Operation == g.shut.probe && a.Answered() })
 }
 
 func (g *gate) change() {
@@ -352,7 +355,7 @@ func (g *gate) probe(ctx context.Context, shut *Trouble) {
 	passed := true
 	switch {
 	case shut.probe == activation.Nothing:
-	case shut.domainID == 0 && shut.probe != activation.List:
+	case shut.probe != activation.List:
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if g.shut == shut {
@@ -361,7 +364,8 @@ func (g *gate) probe(ctx context.Context, shut *Trouble) {
 		}
 		return
 	default:
-		passed = g.w.asksWell(ctx, shut.probe, shut.domainID)
+		a := g.w.askOnce(ctx, &events.Record{LeaseExpiresAt: g.w.now().Add(g.w.Lease)}, activation.List, nil)
+		passed = a.Kind == activation.Listed
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -369,17 +373,6 @@ func (g *gate) probe(ctx context.Context, shut *Trouble) {
 		g.passed = true
 		g.change()
 	}
-}
-
-// asksWell repeats a question that changes nothing, and reports whether the partner is well.
-func (w *Worker) asksWell(ctx context.Context, op activation.Operation, domainID int64) bool {
-	until := w.now().Add(w.Lease)
-	a := w.askOnce(ctx, &events.Record{DomainID: domainID, LeaseExpiresAt: until}, op, nil)
-	if op == activation.List {
-		return a.Kind == activation.Listed
-	}
-	reason, _ := activation.Classify(a)
-	return a.Kind != activation.NotAsked && !unanswered(a.Kind) && reason != events.PartnerUnavailable
 }
 
 // firstLook reports whether the worker has only begun, and nothing was tried yet.

@@ -193,6 +193,8 @@ func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step a
 			return nil, w.queueTime(d), context.Cause(ctx)
 		}
 		defer room.leave()
+	}
+	if d.accepted == nil || probe { // others may have leave for what they would ask
 		var done context.CancelFunc
 		waiting, done = context.WithTimeout(ctx, permitTime)
 		defer done()

@@ -158,12 +158,21 @@ func underPartnersOwn(domain string) bool {
 func (w *Worker) armFor(ctx context.Context, d delivery, r *events.Record, at time.Time) error {
 	current, err := w.Ledger.Load(ctx, d.domainID)
 	if err == nil && current != nil && current.Sequence == r.Sequence {
-		err = w.Ledger.Arm(ctx, d.domainID, events.WakeUpSubject(r), at)
+		if err = w.Ledger.Arm(ctx, d.domainID, events.WakeUpSubject(r), at); err == nil {
+			current, err = w.Ledger.Load(ctx, d.domainID)
+		}
+		if err == nil && current != nil && current.Sequence != r.Sequence { // meanwhile, and ours is the newer timer
+			err = w.arm(ctx, current)
+		}
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return w.cannot(d, "arm the timer", err)
+	case current != nil && current.State == events.Started:
+		w.nak(d.msg, comeAgain(d.tries, current.LeaseExpiresAt.Sub(w.now()))) // whoever holds it may hold this very message
+	default:
+		w.ack(d.msg)
 	}
-	w.ack(d.msg)
 	return nil
 }
 

@@ -361,3 +361,54 @@ func TestTheGateOpensForAnAnswerToWhatHadFailed(t *testing.T) {
 	}
 	h.noBreach()
 }
+
+// sickOne is a partner who refuses the look-up of one customer as if it were our fault.
+type sickOne struct {
+	consumer.Partner
+	id int64
+}
+
+func (s *sickOne) Customer(ctx context.Context, id int64, call partnerapi.Call) (partnerapi.Customer, error) {
+	if id == s.id {
+		call.Starting()
+		return partnerapi.Customer{}, &partnerapi.Error{Kind: partnerapi.Refused, Status: 405, Sent: 1, RetryAfter: -1}
+	}
+	return s.Partner.Customer(ctx, id, call)
+}
+
+func TestOneCustomersOddAnswerKeepsTheGateShutForNobody(t *testing.T) {
+	t.Parallel()
+	h := build(t, simulator.Options{}, func(o *consumer.Options, pc *partnerapi.Config) {
+		c, err := partnerapi.New(*pc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		o.Partner = &sickOne{Partner: c, id: 7931}
+	})
+	h.start()
+	h.backfilled(7931)
+	h.await(7931, "has paused everything", reasonIs(events.PartnerUnavailable))
+	h.announce(7932, "e")
+	h.awaitState(7932, events.Activated)
+}
+
+// While everybody gets the same no, the no itself is no sign that it is over, whatever becomes of the look-up after it.
+func TestTheSameNoDoesNotOpenTheGateItHasShut(t *testing.T) {
+	t.Parallel()
+	h := build(t, simulator.Options{})
+	h.partner.Script(0, simulator.OpActivate, "403*")
+	h.partner.Script(0, simulator.OpCustomer, "403*")
+	h.start()
+	for id := int64(8001); id <= 8030; id++ {
+		h.announce(id, "e")
+	}
+	h.awaitCheck("partner", false, "same no to every customer")
+	h.partner.Script(0, simulator.OpCustomer, "503*")
+	before := len(h.partner.Journal().Of(0, simulator.OpActivate))
+	eventually(t, "two probes were made", func() bool { return len(h.partner.Journal().Of(0, simulator.OpActivate)) >= before+2 }, func() string { return "they were not" })
+	last, err := h.ledger.LastIntake(t.Context())
+	if err != nil || last == nil || last.Subject != events.SubjectIntakePaused {
+		t.Errorf("the last word is %s, %v", last.Subject, err)
+	}
+}

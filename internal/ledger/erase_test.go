@@ -179,7 +179,10 @@ func testReplays(t *testing.T, _ *place, shared *world) {
 	store(t, l, record(b, events.Deferred, replayed(replay)), 0)
 	store(t, l, record(c, events.Deferred, replayed("another")), 0)
 	eventually(t, func(ctx context.Context) error {
-		ids, err := l.Queued(ctx, replay, sequence)
+		ids, last, err := l.Queued(ctx, replay, sequence)
+		if err == nil && last.IsZero() {
+			t.Error("nobody is due")
+		}
 		if err == nil && !slices.Equal(ids, []int64{a, b}) {
 			err = fmt.Errorf("queued are %v, want %v", ids, []int64{a, b})
 		}

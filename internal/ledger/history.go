@@ -2,10 +2,12 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/events"
@@ -58,6 +60,9 @@ func (l *Ledger) LastIntake(ctx context.Context) (*Entry, error) {
 // seconds where there are millions.
 const gatherTimeout = time.Minute
 
+// readStall is after how long without a message it is looked whether there is one left to come.
+const readStall = 5 * time.Second
+
 // readAhead bounds what a reader holds, in bytes.
 const readAhead = 4 << 20
 
@@ -87,7 +92,18 @@ func (l *Ledger) each(ctx context.Context, stream string, cfg jetstream.OrderedC
 	defer messages.Stop()
 	defer context.AfterFunc(ctx, messages.Stop)()
 	for ; left > 0; left-- {
-		msg, err := messages.Next(jetstream.NextContext(ctx))
+		msg, err := messages.Next(jetstream.NextMaxWait(readStall))
+		if errors.Is(err, nats.ErrTimeout) && ctx.Err() == nil {
+			// What was to come may be gone: replaced, or erased.
+			if info, err := cons.Info(ctx); err != nil || info.NumPending > 0 {
+				left++
+				continue
+			}
+			return nil
+		}
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		if err != nil {
 			return fmt.Errorf("read stream %s: %w", stream, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
@@ -90,8 +91,9 @@ func (l *Ledger) keepNewest(ctx context.Context, batch []*events.Record) error {
 	return asking.Wait()
 }
 
-// Queued counts the customers whom a replay has queued since a sequence, as far as their records are kept.
-func (l *Ledger) Queued(ctx context.Context, replayID string, since uint64) (ids []int64, err error) {
+// Queued lists the customers whom a replay has queued since a sequence, as far as their records are kept, and when
+// the last of them is due.
+func (l *Ledger) Queued(ctx context.Context, replayID string, since uint64) (ids []int64, last time.Time, err error) {
 	cfg := jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{events.SubjectState(events.Deferred)},
 		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(1, since),
@@ -100,11 +102,14 @@ func (l *Ledger) Queued(ctx context.Context, replayID string, since uint64) (ids
 		r, err := events.DecodeRecord(e.Subject, e.Sequence, e.Data)
 		if err == nil && r.Awaits(events.TriggerReplay) && r.Trigger.ID == replayID {
 			ids = append(ids, r.DomainID)
+			if r.NextAttemptAt.After(last) {
+				last = r.NextAttemptAt
+			}
 		}
 		return true
 	})
 	slices.Sort(ids)
-	return slices.Compact(ids), err
+	return slices.Compact(ids), last, err
 }
 
 // LastSequence is that of the ledger's stream.

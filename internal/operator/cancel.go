@@ -71,7 +71,7 @@ func (j *job) cancelReplay(ctx context.Context, replayID string) (string, error)
 	if err := j.giveUpQueued(ctx, replayID); err != nil {
 		return "", err
 	}
-	queued, err := j.Ledger.Queued(ctx, replayID, sequence)
+	queued, _, err := j.Ledger.Queued(ctx, replayID, sequence)
 	if err != nil {
 		return "", err
 	}

@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"activation-worker/internal/activation"
 	"activation-worker/internal/events"
+	"activation-worker/internal/operator"
 )
 
 func TestARecordOfANewerWorkerKeepsNobodyElseWaiting(t *testing.T) {
@@ -131,5 +133,58 @@ func TestTheEndOfALargeRequestIsTold(t *testing.T) {
 	p := d.ask(events.Request{Verb: events.VerbCancel, IDs: ids})
 	if len(p.Lines) == 0 || len(p.Lines) > 300 || !strings.Contains(strings.Join(p.Lines, "\n"), "lines more") {
 		t.Errorf("%d lines are said", len(p.Lines))
+	}
+}
+
+func TestAResumedReplayKeepsItsPace(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	for id := int64(1); id <= 4; id++ {
+		d.customer(id, events.Failed)
+	}
+	if err := d.ledger.AnnounceReplay(t.Context(), events.ReplayEvent{ReplayID: "ours", By: "unverified-aki", Why: "w", Phase: events.Planned, Planned: 4, Rate: "1/m"}); err != nil {
+		t.Fatal(err)
+	}
+	for id := int64(1); id <= 2; id++ { // before it was cut short
+		r := d.load(id)
+		q := activation.Queued(r, nil, id, events.Replay, events.Trigger{Kind: events.TriggerReplay, ID: "ours"}, time.Now().Add(time.Duration(id-1)*time.Minute))
+		if _, err := d.ledger.PutWaiting(t.Context(), q, r.Sequence, q.NextAttemptAt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.staff()
+	if p := d.ask(events.Request{Verb: events.VerbReplay, ID: "ours", IDs: []int64{1, 2, 3, 4}, Rate: "1/m"}); p.Done != 4 {
+		t.Errorf("%+v", p)
+	}
+	for id := int64(2); id <= 4; id++ {
+		if apart := d.load(id).NextAttemptAt.Sub(d.load(id - 1).NextAttemptAt); apart < 59*time.Second {
+			t.Errorf("%d is due %v after the one before", id, apart)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for data, want := range map[string]bool{
+		`{"domainId":51200931}`: true,
+		`{"specversion":"1.0","subject":"customers/51200931","data":{}}`:                  true,
+		`{"domainId":"51200931 "}`:                                                        true,
+		`{"data_base64":"` + base64.StdEncoding.EncodeToString([]byte("51200931")) + `"}`: true,
+		`domain 51200931, please`:                                                         true,
+		`{"domainId":51200932,"version":"51200931.7"}`:                                    false,
+		`{"domainId":51200932,"price":51200931.5}`:                                        false,
+		`{"when":"51200931T090000Z"}`:                                                     false,
+	} {
+		o := events.Original{DataBase64: base64.StdEncoding.EncodeToString([]byte(data)), Size: len(data)}
+		if names, untold := operator.Names(o, 51200931); names != want || untold {
+			t.Errorf("%s: %v, untold %v; want %v", data, names, untold, want)
+		}
+	}
+	header := events.Original{Headers: map[string][]string{"Ce-Subject": {"customers/51200931"}}}
+	if names, _ := operator.Names(header, 51200931); !names {
+		t.Error("a header that names the customer is passed over")
+	}
+	if names, untold := operator.Names(events.Original{DataBase64: "e30=", Size: 9}, 51200931); names || !untold {
+		t.Error("of a part it is said that nobody is named")
 	}
 }

@@ -17,7 +17,7 @@ func Names(o events.Original, domainID int64) (names, untold bool) {
 	digits := strconv.FormatInt(domainID, 10)
 	for _, values := range o.Headers {
 		for _, value := range values {
-			names = names || strings.TrimSpace(value) == digits
+			names = names || hasPart(value, digits)
 		}
 	}
 	data, err := base64.StdEncoding.DecodeString(o.DataBase64)
@@ -43,21 +43,31 @@ func dataNames(data []byte, digits string, domainID int64, encoded bool) bool {
 				return true
 			}
 		case string:
-			if isNumber(strings.TrimSpace(v), digits, domainID) {
+			if hasPart(v, digits) {
 				return true
 			}
-			if inner, err := base64.StdEncoding.DecodeString(v); encoded && err == nil && len(inner) > len(digits) && dataNames(inner, digits, domainID, false) {
+			if inner, err := base64.StdEncoding.DecodeString(v); encoded && err == nil && len(inner) >= len(digits) && dataNames(inner, digits, domainID, false) {
 				return true
 			}
 		}
 	}
 }
 
+// hasPart finds the id as a text, or as one part of a path such as customers/51200931.
+func hasPart(text, digits string) bool {
+	for part := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == '/' || c == ':' || c == ' ' }) {
+		if strings.TrimLeft(part, "+0") == digits {
+			return true
+		}
+	}
+	return false
+}
+
 // isNumber compares a number as it is written with an id, also where it is not written as it should be.
 func isNumber(text, digits string, domainID int64) bool {
-	whole, _, _ := strings.Cut(text, ".")
+	whole, fraction, _ := strings.Cut(text, ".")
 	if strings.TrimLeft(whole, "+0") == digits {
-		return true
+		return strings.Trim(fraction, "0") == ""
 	}
 	f, err := strconv.ParseFloat(text, 64)
 	return err == nil && domainID < 1<<53 && f == float64(domainID)

@@ -308,7 +308,7 @@ func TestAReplayCutShortGoesOnWhereItWas(t *testing.T) {
 
 func (d *desk) queued(id string) []int64 {
 	d.t.Helper()
-	ids, err := d.ledger.Queued(d.t.Context(), id, 1)
+	ids, _, err := d.ledger.Queued(d.t.Context(), id, 1)
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -37,9 +37,14 @@ func (j *job) replay(ctx context.Context) error {
 		return nil
 	}
 	var queued []int64
+	start := j.Now()
 	if event != nil {
-		if queued, err = j.Ledger.Queued(ctx, j.request.ID, sequence); err != nil {
+		var last time.Time
+		if queued, last, err = j.Ledger.Queued(ctx, j.request.ID, sequence); err != nil {
 			return err
+		}
+		if next := last.Add(interval); next.After(start) {
+			start = next // the rest follows those who are queued already, at the same pace
 		}
 	}
 	choices, lines, err := j.choose(ctx)
@@ -50,6 +55,14 @@ func (j *job) replay(ctx context.Context) error {
 		_, is := slices.BinarySearch(queued, c.DomainID)
 		return is
 	})
+	stands, err := j.standing(ctx)
+	if err != nil {
+		return err
+	}
+	if !stands {
+		j.end(true, "The replay was cancelled before it went on.")
+		return nil
+	}
 	if event == nil {
 		event = &events.ReplayEvent{
 			ReplayID: j.request.ID, By: j.request.User, Why: j.request.Why, Phase: events.Planned, Planned: len(choices),
@@ -62,7 +75,6 @@ func (j *job) replay(ctx context.Context) error {
 	}
 	j.progress.Done, j.progress.Total = len(queued), len(queued)+len(choices)
 	j.tell(true)
-	start := j.Now()
 	for i, c := range choices {
 		stands, err := j.standing(ctx)
 		if err != nil {
