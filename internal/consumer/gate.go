@@ -142,12 +142,12 @@ func (g *gate) judge(domainID int64, v activation.Verdict, answers []activation.
 		return v
 	}
 	v, common := g.streak.Note(domainID, v, answers, g.w.Policy)
-	if probe && common == 0 && (v.Cause.Unanswered() || v.Cause.Kind == activation.NoToken) {
-		v.State, v.Reason = events.Deferred, events.PartnerUnavailable
-		common = activation.Silence
-		if g.shut != nil {
-			v.Text = g.shut.Detail
-		}
+	if probe && common == 0 && g.shut != nil && v.Cause.Unanswered() && !g.provedBy(v, answers) {
+		v.State, v.Reason, v.Text = events.Deferred, events.PartnerUnavailable, g.shut.Detail
+		// Of trouble that is not silence it has found out nothing: the next may be asked at once.
+		silent := g.shut.Reason == PartnerSilent || g.shut.Reason == EverybodyRefused
+		g.giveBackLocked(probe, silent)
+		return v
 	}
 	switch {
 	case v.Reason == events.PartnerUnavailable:
@@ -174,7 +174,11 @@ func (g *gate) provedBy(v activation.Verdict, answers []activation.Answer) bool 
 		// The no itself is an answer; what ends the trouble is a customer who was found, or another no.
 		return slices.Contains([]events.Reason{events.DNSUnverified, events.TermsPending, events.Refused, events.CustomerNotFound}, v.Reason)
 	}
-	return slices.ContainsFunc(answers, func(a activation.Answer) bool { return a.Operation == g.shut.probe && a.Answered() })
+	// What was about us, a token or a right, is over also where the answer says that the partner has failed.
+	failing := g.shut.Reason != PartnerSilent
+	return slices.ContainsFunc(answers, func(a activation.Answer) bool {
+		return a.Operation == g.shut.probe && (a.Answered() || failing && a.Status >= 500)
+	})
 }
 
 func (g *gate) change() {
