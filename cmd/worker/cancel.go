@@ -28,7 +28,7 @@ attempted yet; a replay that is still queueing ends. They can be replayed or ann
 			if len(args) == 0 == (replay == "") {
 				return usageError{errors.New("give domain ids, or --replay with the id of one")}
 			}
-			if replay != token(replay) {
+			if replay != events.Token(replay) {
 				return usageError{fmt.Errorf("--replay: %.60q is no id of a replay", replay)}
 			}
 			p, err := simpleRequest(cmd, r, args, why, as)

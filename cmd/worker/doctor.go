@@ -14,7 +14,6 @@ import (
 	"go.uber.org/zap"
 
 	"activation-worker/internal/config"
-	"activation-worker/internal/events"
 	"activation-worker/internal/ledger"
 	"activation-worker/internal/operator"
 	"activation-worker/internal/quota"
@@ -74,7 +73,7 @@ func doctorOf(ctx context.Context, c *config.Config, nc *nats.Conn, js jetstream
 	maxObject := 1 << 20 // of no matter: nothing is activated
 	if connecting == nil {
 		d.Link, d.JetStream, maxObject = nc, js, ledger.MaxObject(nc)
-		d.Records = ledger.New(ledger.Options{Conn: nc, JetStream: js, Streams: events.StreamsOf(c.Worker.Stream), Source: c.Worker.EventSource, Log: zap.NewNop()})
+		d.Records = readerOf(c, nc, js)
 		keepMaxBytes(ctx, c, js, &d.Layout)
 	}
 	if c.Partner.HasCredentials() {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"activation-worker/internal/config"
 	"activation-worker/internal/events"
@@ -53,7 +52,7 @@ million customers need no more memory than a few thousand. The count comes last,
 				return err
 			}
 			defer nc.Close()
-			l := ledger.New(ledger.Options{Conn: nc, JetStream: js, Streams: events.StreamsOf(c.Worker.Stream), Source: c.Worker.EventSource, Log: zap.NewNop()})
+			l := readerOf(c, nc, js)
 			out := bufio.NewWriter(cmd.OutOrStdout())
 			list := lister{out: out, json: output == "json", view: localView(), filter: f}
 			if f.rejected {

@@ -14,12 +14,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"activation-worker/internal/activation"
 	"activation-worker/internal/config"
 	"activation-worker/internal/events"
-	"activation-worker/internal/ledger"
 	"activation-worker/internal/operator"
 )
 
@@ -119,7 +117,7 @@ func (f *replayFlags) run(cmd *cobra.Command, r events.Request) error {
 		return noStreams(err)
 	}
 	chooser := operator.Chooser{
-		Ledger: a.ledger, Streams: events.StreamsOf(c.Worker.Stream), JS: a.js, Intake: c.Worker.IntakeStream, Decoder: decoderOf(c), Now: time.Now,
+		Ledger: a.ledger, JS: a.js, Decoder: decoderOf(c), Now: time.Now,
 	}
 	preview, err := f.preview(ctx, out, chooser, r)
 	if err != nil {
@@ -237,9 +235,8 @@ func newAsker(ctx context.Context, cmd *cobra.Command, c *config.Config, name, a
 	if err != nil {
 		return asker{}, err
 	}
-	streams := events.StreamsOf(c.Worker.Stream)
 	return asker{
-		nc: nc, js: js, work: streams.Work, as: as, out: cmd.OutOrStdout(), errOut: cmd.ErrOrStderr(),
-		ledger: ledger.New(ledger.Options{Conn: nc, JetStream: js, Streams: streams, Source: c.Worker.EventSource, Log: zap.NewNop()}),
+		nc: nc, js: js, work: events.StreamsOf(c.Worker.Stream).Work, as: as, out: cmd.OutOrStdout(), errOut: cmd.ErrOrStderr(),
+		ledger: readerOf(c, nc, js),
 	}, nil
 }

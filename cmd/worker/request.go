@@ -43,23 +43,13 @@ func newRequestID() string { return uuid.NewString() }
 // userToken names who asks: as NATS permissions let it be checked, else as the operating system says, marked as unverified.
 func (a asker) userToken() string {
 	if a.as != "" {
-		return token(a.as)
+		return events.Token(a.as)
 	}
 	name := "unknown"
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		name = u.Username
 	}
-	return "unverified-" + token(name)
-}
-
-// token replaces what cannot stand in a token of a subject.
-func token(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' {
-			return r
-		}
-		return '_'
-	}, s)
+	return "unverified-" + events.Token(name)
 }
 
 // ask publishes a request, follows it to its end, and prints what came of it. The

@@ -9,7 +9,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"activation-worker/internal/config"
 	"activation-worker/internal/events"
@@ -53,7 +52,7 @@ event a line, without the partner's customer object. Looking for a domain name r
 			defer nc.Close()
 			s := statusReader{
 				js: js, c: c,
-				ledger: ledger.New(ledger.Options{Conn: nc, JetStream: js, Streams: events.StreamsOf(c.Worker.Stream), Source: c.Worker.EventSource, Log: zap.NewNop()}),
+				ledger: readerOf(c, nc, js),
 			}
 			id, err := s.customer(ctx, args[0])
 			if err != nil {

@@ -12,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"activation-worker/internal/config"
 	"activation-worker/internal/events"
@@ -47,7 +46,7 @@ JSON is the event as it is stored, without the partner's customer object.`,
 			}
 			defer nc.Close()
 			defer tellOutages(nc, cmd.ErrOrStderr())()
-			l := ledger.New(ledger.Options{Conn: nc, JetStream: js, Streams: events.StreamsOf(c.Worker.Stream), Source: c.Worker.EventSource, Log: zap.NewNop()})
+			l := readerOf(c, nc, js)
 			w := watcher{out: cmd.OutOrStdout(), json: output == "json", view: localView()}
 			fmt.Fprintf(cmd.ErrOrStderr(), "watching stream %s and its rejections; Ctrl-C ends it\n", c.Worker.Stream)
 			err = l.Follow(ctx, from, w.show)

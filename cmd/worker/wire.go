@@ -237,6 +237,11 @@ func newWorker(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout b
 	})
 }
 
+// readerOf is the ledger for commands that claim nothing.
+func readerOf(c *config.Config, nc *nats.Conn, js jetstream.JetStream) *ledger.Ledger {
+	return ledger.New(ledger.Options{Conn: nc, JetStream: js, Streams: events.StreamsOf(c.Worker.Stream), Source: c.Worker.EventSource, Log: zap.NewNop()})
+}
+
 // newOperator carries out what operators ask for.
 func newOperator(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout broker.Layout, log *zap.Logger) *operator.Operator {
 	return operator.New(operator.Options{

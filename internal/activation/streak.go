@@ -1,6 +1,8 @@
 package activation
 
 import (
+	"slices"
+
 	"activation-worker/internal/events"
 )
 
@@ -10,8 +12,8 @@ import (
 type Streak struct {
 	status    int
 	code      string
-	customers map[int64]bool               // who got that no, without a success between
-	silent    map[Operation]map[int64]bool // whom nobody answered about, since that operation was last answered
+	customers customers               // who got that no, without a success between
+	silent    map[Operation]customers // whom nobody answered about, since that operation was last answered
 }
 
 const (
@@ -34,7 +36,7 @@ const (
 // Note judges a verdict in the light of those before it. Where the trouble is not this
 // customer's, it returns the verdict to record in its place. answers are those of the attempt.
 func (s *Streak) Note(domainID int64, v Verdict, answers []Answer, p Policy) (Verdict, Common) {
-	for _, a := range append(answers, v.Cause) {
+	for _, a := range slices.Concat(answers, []Answer{v.Cause}) {
 		if a.Answered() {
 			delete(s.silent, a.Operation)
 		}
@@ -45,9 +47,12 @@ func (s *Streak) Note(domainID int64, v Verdict, answers []Answer, p Policy) (Ve
 		return v, 0
 	case v.Cause.Unanswered() && v.Cause.Operation != Nothing:
 		if s.silent == nil {
-			s.silent = map[Operation]map[int64]bool{}
+			s.silent = map[Operation]customers{}
 		}
-		if !add(s.silent, v.Cause.Operation, domainID, silences) {
+		if s.silent[v.Cause.Operation] == nil {
+			s.silent[v.Cause.Operation] = customers{}
+		}
+		if !s.silent[v.Cause.Operation].add(domainID, silences) {
 			return v, 0
 		}
 		v.State, v.Reason = events.Deferred, events.PartnerUnavailable
@@ -61,12 +66,9 @@ func (s *Streak) Note(domainID int64, v Verdict, answers []Answer, p Policy) (Ve
 		return v, 0
 	}
 	if v.Cause.Status != s.status || v.Cause.Code != s.code || s.customers == nil {
-		s.status, s.code, s.customers = v.Cause.Status, v.Cause.Code, map[int64]bool{}
+		s.status, s.code, s.customers = v.Cause.Status, v.Cause.Code, customers{}
 	}
-	if len(s.customers) < sameNoes {
-		s.customers[domainID] = true
-	}
-	if len(s.customers) < sameNoes {
+	if !s.customers.add(domainID, sameNoes) {
 		return v, 0
 	}
 	v.State, v.Reason = events.Deferred, events.PartnerUnavailable
@@ -74,13 +76,13 @@ func (s *Streak) Note(domainID int64, v Verdict, answers []Answer, p Policy) (Ve
 	return v, SameNo
 }
 
+// customers is a set that is counted up to some number.
+type customers map[int64]bool
+
 // add counts a customer once, and reports whether there are enough.
-func add(sets map[Operation]map[int64]bool, op Operation, domainID int64, enough int) bool {
-	if sets[op] == nil {
-		sets[op] = map[int64]bool{}
+func (c customers) add(domainID int64, enough int) bool {
+	if len(c) < enough {
+		c[domainID] = true
 	}
-	if len(sets[op]) < enough {
-		sets[op][domainID] = true
-	}
-	return len(sets[op]) >= enough
+	return len(c) >= enough
 }

@@ -126,7 +126,7 @@ func (w *Worker) follow(ctx context.Context, d delivery, r *events.Record, decis
 
 // put writes a deferred record without a claim. It returns a record only where another was written meanwhile.
 func (w *Worker) put(ctx context.Context, d delivery, r, next *events.Record) (*events.Record, error) {
-	current, err := w.Ledger.PutWaiting(ctx, next, sequenceOf(r), w.wakeAt(next))
+	current, err := w.Ledger.PutWaiting(ctx, next, r.Expected(), w.wakeAt(next))
 	switch {
 	case errors.Is(err, ledger.ErrConflict):
 		return current, nil
@@ -136,13 +136,6 @@ func (w *Worker) put(ctx context.Context, d delivery, r, next *events.Record) (*
 	w.log.Debug("deferred without an attempt", append(about(current), zap.String("reason", string(current.Reason)))...)
 	w.ack(d.msg)
 	return nil, nil
-}
-
-func sequenceOf(r *events.Record) uint64 {
-	if r == nil {
-		return 0
-	}
-	return r.Sequence
 }
 
 // comeAgain is how long a delivery waits for another's lease: a second, doubling to ten, not past its end.
@@ -223,7 +216,7 @@ func (w *Worker) claim(ctx context.Context, d delivery, r *events.Record, step a
 	claim = activation.Start(step, r, d.accepted, d.domainID, activation.Claimant{Worker: w.ID, LeaseExpiresAt: now.Add(w.Lease)}, now)
 	claiming, cancel := context.WithDeadline(ctx, claim.LeaseExpiresAt)
 	defer cancel()
-	current, err = w.Ledger.Claim(claiming, claim, sequenceOf(r))
+	current, err = w.Ledger.Claim(claiming, claim, r.Expected())
 	if err == nil {
 		if w.setObstacle(partRoom, nil) {
 			w.log.Info("the ledger has room again")

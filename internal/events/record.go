@@ -163,6 +163,14 @@ func forgottenOf(r *Record) forgottenData {
 	return d
 }
 
+// Expected is the family's last sequence that a write over r has to expect: r's own, 0 for no record.
+func (r *Record) Expected() uint64 {
+	if r == nil {
+		return 0
+	}
+	return r.Sequence
+}
+
 // Awaits reports whether a deferred record waits for an attempt that such a trigger has asked for.
 func (r *Record) Awaits(kind TriggerKind) bool {
 	return r.State == Deferred && r.Queued && r.Trigger.Kind == kind

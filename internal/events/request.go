@@ -128,6 +128,16 @@ func (r Request) check() error {
 	return nil
 }
 
+// Token makes of a text what can stand in one token of a subject as a user or an id: other characters become _.
+func Token(s string) string {
+	return strings.Map(func(c rune) rune {
+		if notInToken(c) {
+			return '_'
+		}
+		return c
+	}, s)
+}
+
 // notInToken reports what cannot stand in an id: it becomes a token of a subject, where * and > would mean others.
 func notInToken(c rune) bool {
 	return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-')

@@ -33,9 +33,7 @@ func (c Choice) Moves() bool { return c.Does == activation.Requeued || c.Hastens
 // Chooser reads whom a replay is about. The preview of the command line and the worker choose alike.
 type Chooser struct {
 	Ledger  *ledger.Ledger
-	Streams events.Streams
 	JS      jetstream.JetStream
-	Intake  string
 	Decoder events.Decoder
 	Now     func() time.Time
 }

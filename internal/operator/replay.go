@@ -151,7 +151,7 @@ func (j *job) move(ctx context.Context, c Choice, at time.Time) error {
 			j.tell(false)
 			return nil
 		}
-		_, err = j.Ledger.PutWaiting(ctx, next, sequenceOf(record), next.NextAttemptAt)
+		_, err = j.Ledger.PutWaiting(ctx, next, record.Expected(), next.NextAttemptAt)
 		switch {
 		case err == nil:
 			j.step()
@@ -180,7 +180,7 @@ func (j *job) moved(record *events.Record, c Choice, at time.Time) *events.Recor
 }
 
 func (j *job) chooser() Chooser {
-	return Chooser{Ledger: j.Ledger, Streams: j.Streams, JS: j.JetStream, Intake: j.Intake, Decoder: j.Decoder, Now: j.Now}
+	return Chooser{Ledger: j.Ledger, JS: j.JetStream, Decoder: j.Decoder, Now: j.Now}
 }
 
 func rateOf(r events.Request) string {
@@ -188,11 +188,4 @@ func rateOf(r events.Request) string {
 		return events.DefaultReplayRate
 	}
 	return r.Rate
-}
-
-func sequenceOf(r *events.Record) uint64 {
-	if r == nil {
-		return 0
-	}
-	return r.Sequence
 }
