@@ -23,6 +23,7 @@ import (
 	"activation-worker/internal/config"
 	"activation-worker/internal/consumer"
 	"activation-worker/internal/events"
+	"activation-worker/internal/faults"
 	"activation-worker/internal/ledger"
 	"activation-worker/internal/operator"
 	"activation-worker/internal/ownership"
@@ -132,7 +133,7 @@ func partnerClient(c *config.Config, maxPayload int, log *zap.Logger) (*partnera
 			}
 			return s, err
 		},
-		Timeout: p.Timeout, Roots: roots, MaxPayload: maxPayload, Log: log,
+		Timeout: p.Timeout, Roots: roots, MaxPayload: maxPayload, Log: log, Now: faults.Now,
 		UserAgent: "activation-worker/" + buildVersion(),
 	})
 	if err != nil {
@@ -221,18 +222,18 @@ func intakeTypes(c *config.Config) []string {
 // newWorker wires a worker on a connection whose streams are there. partner may be nil: no credentials; looker too: no watch.
 func newWorker(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout broker.Layout, ensure func(context.Context) error, partner consumer.Partner, looker consumer.Looker, log *zap.Logger) *consumer.Worker {
 	l := ledger.New(ledger.Options{
-		Conn: nc, JetStream: js, Streams: layout.Streams, Source: c.Worker.EventSource, Log: log, Lease: c.Worker.Lease,
+		Conn: nc, JetStream: js, Streams: layout.Streams, Source: c.Worker.EventSource, Log: log, Lease: c.Worker.Lease, Now: faults.Now,
 	})
 	return consumer.New(consumer.Options{
 		JetStream: js, Ledger: l, Partner: partner, Looker: looker,
 		Pacer: quota.New(quota.Options{
-			Peak: quota.Rate(c.Partner.Rate), Sustained: quota.Rate(c.Partner.SustainedRate), Concurrency: c.Partner.Concurrency,
+			Peak: quota.Rate(c.Partner.Rate), Sustained: quota.Rate(c.Partner.SustainedRate), Concurrency: c.Partner.Concurrency, Now: faults.Now,
 		}),
 		Decoder: decoderOf(c), Policy: policyOf(c), Log: log,
 		ID: c.Worker.ID, Streams: layout.Streams, IntakeStream: layout.IntakeStream,
 		Concurrency: c.Partner.Concurrency, Timeout: c.Partner.Timeout, Lease: c.Worker.Lease,
-		SweepInterval:   c.Worker.SweepInterval,
-		Ensure:          ensure,
+		SweepInterval: c.Worker.SweepInterval,
+		Ensure:        ensure, Now: faults.Now,
 		KeepPartnerText: c.Worker.RecordPartnerText != "off", PartnerTextInLog: c.Worker.RecordPartnerText == "all",
 	})
 }
@@ -245,9 +246,9 @@ func readerOf(c *config.Config, nc *nats.Conn, js jetstream.JetStream) *ledger.L
 // newOperator carries out what operators ask for.
 func newOperator(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout broker.Layout, log *zap.Logger) *operator.Operator {
 	return operator.New(operator.Options{
-		Conn: nc, JetStream: js, Streams: layout.Streams, Intake: layout.IntakeStream, Decoder: decoderOf(c), Worker: c.Worker.ID, Log: log,
+		Conn: nc, JetStream: js, Streams: layout.Streams, Intake: layout.IntakeStream, Decoder: decoderOf(c), Worker: c.Worker.ID, Log: log, Now: faults.Now,
 		Ledger: ledger.New(ledger.Options{
-			Conn: nc, JetStream: js, Streams: layout.Streams, Source: c.Worker.EventSource, Log: log, Lease: c.Worker.Lease,
+			Conn: nc, JetStream: js, Streams: layout.Streams, Source: c.Worker.EventSource, Log: log, Lease: c.Worker.Lease, Now: faults.Now,
 		}),
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"activation-worker/internal/activation"
 	"activation-worker/internal/events"
+	"activation-worker/internal/faults"
 	"activation-worker/internal/partnerapi"
 	"activation-worker/internal/quota"
 )
@@ -66,13 +67,18 @@ func blip(a activation.Answer) bool {
 	return false
 }
 
+// callStep is the step that asks one question.
+var callStep = map[activation.Operation]faults.Step{
+	activation.Activate: faults.Activate, activation.LookUp: faults.LookUp, activation.List: faults.List, activation.DNSData: faults.DNSData,
+}
+
 // askOnce sends one request, its redirects and its repeat with a new token.
 func (w *Worker) askOnce(ctx context.Context, claim *events.Record, op activation.Operation, permit *quota.Permit) activation.Answer {
 	a := activation.Answer{Operation: op, Kind: activation.NotAsked, RetryAfter: -1, At: w.now()}
 	latest := claim.LeaseExpiresAt.Add(-leaseMargin)
 	// mayBegin ends when no further request may begin.
 	mayBegin := func(ctx context.Context) (context.Context, context.CancelFunc) {
-		ctx, cancelInTime := context.WithDeadline(ctx, latest.Add(-w.Timeout))
+		ctx, cancelInTime := w.until(ctx, latest.Add(-w.Timeout))
 		ctx, cancel := w.untilStop(ctx)
 		return ctx, func() { cancel(); cancelInTime() }
 	}
@@ -94,6 +100,7 @@ func (w *Worker) askOnce(ctx context.Context, claim *events.Record, op activatio
 		Starting: func() {
 			a.StartedAt = w.now()
 			permit.Begin()
+			faults.Before(callStep[op])
 		},
 		Again: func(ctx context.Context) error {
 			beginning, cancel := mayBegin(ctx)
@@ -116,6 +123,7 @@ func (w *Worker) askOnce(ctx context.Context, claim *events.Record, op activatio
 		err = w.Partner.CanList(ctx, call)
 		a.Sent = 1
 	}
+	faults.After(callStep[op])
 	a.At = w.now()
 	if err != nil {
 		w.noteError(&a, err)

@@ -11,6 +11,7 @@ import (
 
 	"activation-worker/internal/activation"
 	"activation-worker/internal/events"
+	"activation-worker/internal/faults"
 )
 
 // gate is the breaker: it lets deliveries be taken, or not. While it is shut, one probe at a
@@ -374,7 +375,9 @@ func (g *gate) announce(ctx context.Context, t Trouble, since time.Time, paused 
 	ctx, cancel := context.WithTimeout(ctx, announceTime)
 	defer cancel()
 	in := events.Intake{Worker: g.w.ID, Reason: t.Reason, Detail: t.Detail, Since: since, WhatToDo: t.WhatToDo}
+	faults.Before(faults.AnnounceIntake)
 	err := g.w.Ledger.AnnounceIntake(ctx, in, paused)
+	faults.After(faults.AnnounceIntake)
 	if err != nil {
 		g.w.log.Debug("could not announce the state of the intake", zap.Error(err))
 	}

@@ -12,6 +12,7 @@ import (
 
 	"activation-worker/internal/activation"
 	"activation-worker/internal/events"
+	"activation-worker/internal/faults"
 	"activation-worker/internal/ledger"
 	"activation-worker/internal/partnerapi"
 	"activation-worker/internal/quota"
@@ -82,7 +83,7 @@ func (w *Worker) handle(ctx context.Context, d delivery) (handedOver bool, err e
 			if record, lost = current, true; record == nil {
 				return false, nil
 			}
-			if err := w.arm(ctx, record); err != nil {
+			if err := w.arm(ctx, record, faults.ArmWinner); err != nil {
 				return false, fmt.Errorf("arm the timer of domain %d for whoever overtook us: %w", d.domainID, err)
 			}
 		case err != nil:
@@ -90,7 +91,7 @@ func (w *Worker) handle(ctx context.Context, d delivery) (handedOver bool, err e
 			w.log.Error("outcome not recorded; it will be looked up when the lease has ended", zap.Int64("domain_id", d.domainID), zap.Error(err))
 			return false, nil
 		default:
-			w.ack(d.msg)
+			w.ack(d.msg, faults.AckOutcome)
 			return false, nil
 		}
 	}
@@ -111,7 +112,7 @@ func (w *Worker) follow(ctx context.Context, d delivery, r *events.Record, decis
 			w.nak(d.msg, max(10*time.Millisecond, min(decision.At.Sub(w.now()), earlyDelay)))
 			return nil, nil
 		}
-		if err := w.arm(ctx, r); err != nil {
+		if err := w.arm(ctx, r, faults.ArmEarly); err != nil {
 			return nil, w.cannot(d, "arm the timer", err)
 		}
 	case activation.PutOff:
@@ -120,7 +121,7 @@ func (w *Worker) follow(ctx context.Context, d delivery, r *events.Record, decis
 		return w.put(ctx, d, r, w.queued(d, r))
 	}
 	w.log.Debug("nothing to do", zap.Int64("domain_id", d.domainID), zap.Stringer("step", decision.Step))
-	w.ack(d.msg)
+	w.ack(d.msg, faults.AckNothing)
 	return nil, nil
 }
 
@@ -134,7 +135,7 @@ func (w *Worker) put(ctx context.Context, d delivery, r, next *events.Record) (*
 		return nil, w.cannot(d, "defer", err)
 	}
 	w.log.Debug("deferred without an attempt", append(about(current), zap.String("reason", string(current.Reason)))...)
-	w.ack(d.msg)
+	w.ack(d.msg, faults.AckPut)
 	return nil, nil
 }
 
@@ -214,10 +215,12 @@ func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step a
 func (w *Worker) claim(ctx context.Context, d delivery, r *events.Record, step activation.Step, t *turn) (claim, current *events.Record, err error) {
 	now := w.now()
 	claim = activation.Start(step, r, d.accepted, d.domainID, activation.Claimant{Worker: w.ID, LeaseExpiresAt: now.Add(w.Lease)}, now)
-	claiming, cancel := context.WithDeadline(ctx, claim.LeaseExpiresAt)
+	claiming, cancel := w.until(ctx, claim.LeaseExpiresAt)
 	defer cancel()
+	faults.Before(faults.Claim)
 	current, err = w.Ledger.Claim(claiming, claim, r.Expected())
 	if err == nil {
+		faults.After(faults.Claim)
 		if w.setObstacle(partRoom, nil) {
 			w.log.Info("the ledger has room again")
 		}
@@ -236,6 +239,11 @@ func (w *Worker) claim(ctx context.Context, d delivery, r *events.Record, step a
 	defer cancelTaking()
 	w.wait(taking, laneRetry)
 	return nil, nil, err
+}
+
+// recordStep is the step that writes down an outcome.
+var recordStep = map[events.State]faults.Step{
+	events.Activated: faults.RecordActivated, events.Deferred: faults.RecordDeferred, events.Failed: faults.RecordFailed,
 }
 
 // attempt asks what the plan wants to know, and records what came of it.
@@ -257,9 +265,10 @@ func (w *Worker) attempt(ctx context.Context, claim *events.Record, t *turn) (cu
 		verdict = w.gate.judge(claim.DomainID, verdict, answers, t.probe)
 		next := activation.Conclude(claim, answers, verdict, w.Policy, w.now(), w.Jitter())
 		// The timer comes first: a timer without its record does no harm.
-		if err := w.arm(ctx, next); err != nil {
+		if err := w.arm(ctx, next, faults.ArmOutcome); err != nil {
 			return nil, err
 		}
+		faults.Before(recordStep[next.State])
 		current, err = w.Ledger.Record(ctx, next, claim.Sequence)
 		if errors.Is(err, nats.ErrMaxPayload) && next.State == events.Activated {
 			// The server takes less than when the partner's answer was read.
@@ -269,6 +278,7 @@ func (w *Worker) attempt(ctx context.Context, claim *events.Record, t *turn) (cu
 		if err != nil {
 			return current, err
 		}
+		faults.After(recordStep[next.State])
 		w.report(current, verdict, w.now().Sub(began))
 		return current, nil
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"activation-worker/internal/faults"
 )
 
 // lane is a source of deliveries.
@@ -165,15 +167,19 @@ func (w *Worker) take(ctx context.Context, l lane, msg jetstream.Msg, from sourc
 }
 
 func (w *Worker) nak(msg jetstream.Msg, delay time.Duration) {
+	faults.Before(faults.NegativeAck)
 	if err := msg.NakWithDelay(delay); err != nil {
 		w.log.Debug("negative ack not sent", zap.Error(err))
 	}
+	faults.After(faults.NegativeAck)
 }
 
-func (w *Worker) ack(msg jetstream.Msg) {
+func (w *Worker) ack(msg jetstream.Msg, step faults.Step) {
+	faults.Before(step)
 	if err := msg.Ack(); err != nil {
 		w.log.Debug("ack not sent, the message comes again", zap.Error(err))
 	}
+	faults.After(step)
 }
 
 // obstacle is what keeps work from being taken, and when it was last met.

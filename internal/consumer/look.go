@@ -10,6 +10,7 @@ import (
 
 	"activation-worker/internal/activation"
 	"activation-worker/internal/events"
+	"activation-worker/internal/faults"
 	"activation-worker/internal/ledger"
 	"activation-worker/internal/ownership"
 	"activation-worker/internal/partnerapi"
@@ -77,7 +78,7 @@ func (w *Worker) look(ctx context.Context, d delivery, r *events.Record) error {
 		w.log.Info("ownership records changed", append(about(stored), zap.Int("seen", len(stored.DNS.Seen)),
 			zap.Bool("visible", !stored.Visibility.Since.IsZero()), zap.Time("next_attempt_at", stored.NextAttemptAt))...)
 	}
-	w.ack(d.msg)
+	w.ack(d.msg, faults.AckPut)
 	return nil
 }
 
@@ -85,7 +86,7 @@ func (w *Worker) look(ctx context.Context, d delivery, r *events.Record) error {
 func (w *Worker) lookForProof(ctx context.Context, claim *events.Record, answers []activation.Answer) activation.Answer {
 	a := activation.Answer{Operation: activation.LookDNS, Kind: activation.Blind, RetryAfter: -1}
 	data := answers[len(answers)-1]
-	ctx, cancelInTime := context.WithDeadline(ctx, claim.LeaseExpiresAt.Add(-leaseMargin/2))
+	ctx, cancelInTime := w.until(ctx, claim.LeaseExpiresAt.Add(-leaseMargin/2))
 	defer cancelInTime()
 	ctx, cancel := w.untilStop(ctx)
 	defer cancel()
@@ -114,10 +115,12 @@ func (w *Worker) sight(ctx context.Context, dns events.DNS) (activation.Sight, e
 			values.CNAMEHost, values.CNAMETarget = wanted.Host, wanted.Value
 		}
 	}
+	faults.Before(faults.LookDNS)
 	got, err := w.Looker.Look(ctx, values)
 	if err != nil {
 		return activation.Sight{}, err
 	}
+	faults.After(faults.LookDNS)
 	s := activation.Sight{Visible: got.Visible, Seen: recordsOf(got.Seen)}
 	for _, silent := range got.Unanswered {
 		name, _, _ := strings.Cut(silent, ": ")
@@ -158,11 +161,13 @@ func underPartnersOwn(domain string) bool {
 func (w *Worker) armFor(ctx context.Context, d delivery, r *events.Record, at time.Time) error {
 	current, err := w.Ledger.Load(ctx, d.domainID)
 	if err == nil && current != nil && current.Sequence == r.Sequence {
+		faults.Before(faults.ArmLater)
 		if err = w.Ledger.Arm(ctx, d.domainID, events.WakeUpSubject(r), at); err == nil {
+			faults.After(faults.ArmLater)
 			current, err = w.Ledger.Load(ctx, d.domainID)
 		}
 		if err == nil && current != nil && current.Sequence != r.Sequence { // meanwhile, and ours is the newer timer
-			err = w.arm(ctx, current)
+			err = w.arm(ctx, current, faults.ArmWinner)
 		}
 	}
 	switch {
@@ -171,17 +176,22 @@ func (w *Worker) armFor(ctx context.Context, d delivery, r *events.Record, at ti
 	case current != nil && current.State == events.Started:
 		w.nak(d.msg, comeAgain(d.tries, current.LeaseExpiresAt.Sub(w.now()))) // whoever holds it may hold this very message
 	default:
-		w.ack(d.msg)
+		w.ack(d.msg, faults.AckNothing)
 	}
 	return nil
 }
 
 // arm sets the timer that a deferred record or a claim asks for.
-func (w *Worker) arm(ctx context.Context, r *events.Record) error {
+func (w *Worker) arm(ctx context.Context, r *events.Record, step faults.Step) error {
 	if _, waits := ledger.DueAt(r); !waits {
 		return nil
 	}
-	return w.Ledger.Arm(ctx, r.DomainID, events.WakeUpSubject(r), w.wakeAt(r))
+	faults.Before(step)
+	if err := w.Ledger.Arm(ctx, r.DomainID, events.WakeUpSubject(r), w.wakeAt(r)); err != nil {
+		return err
+	}
+	faults.After(step)
+	return nil
 }
 
 // wakeAt is when a customer's timer has to fire.

@@ -12,6 +12,7 @@ import (
 
 	"activation-worker/internal/activation"
 	"activation-worker/internal/events"
+	"activation-worker/internal/faults"
 )
 
 // delivery is a message that is about one customer.
@@ -49,7 +50,7 @@ func (w *Worker) readAccepted(ctx context.Context, msg jetstream.Msg, from sourc
 	switch {
 	case errors.Is(err, events.ErrOtherType):
 		w.log.Debug("event of another type passed over", zap.Uint64("sequence", m.Sequence))
-		w.ack(msg)
+		w.ack(msg, faults.AckNothing)
 		return nil, nil
 	case errors.As(err, &why):
 		return nil, w.reject(ctx, msg, m, why)
@@ -69,14 +70,18 @@ const rejectTime = 10 * time.Second
 func (w *Worker) reject(ctx context.Context, msg jetstream.Msg, m events.Message, why *events.Undecodable) error {
 	ctx, cancel := context.WithTimeout(ctx, rejectTime)
 	defer cancel()
+	faults.Before(faults.Reject)
 	if err := w.Ledger.Reject(ctx, m, why); err != nil {
 		w.nak(msg, requeueAfter)
 		return err
 	}
+	faults.After(faults.Reject)
 	w.log.Warn("announcement rejected", zap.Uint64("sequence", m.Sequence), zap.String("reason", why.Reason), zap.String("detail", why.Detail))
+	faults.Before(faults.Terminate)
 	if err := msg.TermWithReason(why.Reason); err != nil {
 		w.log.Debug("termination not sent, the message comes again", zap.Error(err))
 	}
+	faults.After(faults.Terminate)
 	return nil
 }
 
@@ -89,7 +94,7 @@ func (w *Worker) readWakeUp(_ context.Context, msg jetstream.Msg, _ source) (*de
 	domainID, ok := events.DomainOfSubject(msg.Subject())
 	if !ok {
 		w.log.Error("wake-up for no domain dropped", zap.String("subject", msg.Subject()))
-		w.ack(msg)
+		w.ack(msg, faults.AckNothing)
 		return nil, nil
 	}
 	return &delivery{msg: msg, storedAt: meta.Timestamp, tries: meta.NumDelivered, pending: meta.NumPending, domainID: domainID, redo: msg.Subject() == events.RedoSubject(domainID)}, nil

@@ -169,6 +169,11 @@ func (w *Worker) sweep(ctx context.Context) {
 	}
 }
 
+// until is ctx, and ends too at a time of the worker's clock.
+func (w *Worker) until(ctx context.Context, t time.Time) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, t.Sub(w.now()))
+}
+
 // untilStop is ctx, and ends too when the worker is told to stop: nothing new begins then.
 func (w *Worker) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)

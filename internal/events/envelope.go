@@ -2,17 +2,16 @@ package events
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // ContentType of every outgoing event.
 const ContentType = "application/cloudevents+json"
-
-// schemaVersion ends the data schema of every event that this binary writes and understands.
-const schemaVersion = "/v1"
 
 // envelope is a CloudEvent 1.0 in structured JSON. The SDK would escape HTML and
 // re-encode data; the partner's object is passed on as received.
@@ -30,10 +29,15 @@ type envelope struct {
 	Data            json.RawMessage `json:"data"`
 }
 
+// schemaOf names what an event's data looks like, in one major version.
+func schemaOf(t Type, version int) string {
+	return "urn:activation-worker:" + string(t) + "/v" + strconv.Itoa(version)
+}
+
 func encodeEnvelope(e envelope) ([]byte, error) {
 	e.SpecVersion = "1.0"
 	e.Time = e.Time.UTC()
-	e.DataSchema = "urn:activation-worker:" + string(e.Type) + schemaVersion
+	e.DataSchema = cmp.Or(e.DataSchema, schemaOf(e.Type, 1))
 	e.DataContentType = "application/json"
 	msg, err := marshal(e)
 	if err != nil {

@@ -185,6 +185,16 @@ func RecordID(domainID int64, expected uint64, s State) string {
 	return strconv.FormatInt(domainID, 10) + "-" + strconv.FormatUint(expected, 10) + "-" + string(s)
 }
 
+// knownVersion reports a data schema of a major version that this binary can read: its own, or an older one.
+func knownVersion(schema string) bool {
+	at := strings.LastIndex(schema, "/v")
+	if at < 0 {
+		return false
+	}
+	n, err := strconv.Atoi(schema[at+len("/v"):])
+	return err == nil && n >= 1 && n <= recordVersion
+}
+
 // EncodeRecord writes r as a CloudEvent. expected is the family's last sequence that the write will expect.
 func EncodeRecord(r *Record, source string, expected uint64, now time.Time) ([]byte, error) {
 	written := *r
@@ -203,6 +213,7 @@ func EncodeRecord(r *Record, source string, expected uint64, now time.Time) ([]b
 		ID:          RecordID(r.DomainID, expected, r.State),
 		Source:      source,
 		Type:        TypeOf(r.State),
+		DataSchema:  schemaOf(TypeOf(r.State), recordVersion),
 		Subject:     strconv.FormatInt(r.DomainID, 10),
 		Time:        now,
 		TraceParent: r.TraceParent,
@@ -227,7 +238,7 @@ func DecodeRecord(subject string, sequence uint64, msg []byte) (*Record, error) 
 	if err := json.Unmarshal(msg, &e); err != nil {
 		return nil, fmt.Errorf("%w: %s at sequence %d is no CloudEvent: %w", ErrForeignRecord, subject, sequence, err)
 	}
-	if !strings.HasSuffix(e.DataSchema, schemaVersion) {
+	if !knownVersion(e.DataSchema) {
 		return nil, fmt.Errorf("%w: %s at sequence %d has data schema %q", ErrForeignRecord, subject, sequence, e.DataSchema)
 	}
 	var r Record

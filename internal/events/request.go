@@ -87,7 +87,7 @@ func DecodeRequest(subject string, msg []byte) (Request, error) {
 	}
 	r := Request{Verb: Verb(tokens[2]), User: tokens[3], ID: tokens[4]}
 	var e envelope
-	if err := json.Unmarshal(msg, &e); err != nil || e.Type != TypeRequested || e.DataSchema != "" && !strings.HasSuffix(e.DataSchema, schemaVersion) {
+	if err := json.Unmarshal(msg, &e); err != nil || e.Type != TypeRequested || e.DataSchema != "" && !strings.HasSuffix(e.DataSchema, "/v1") {
 		return r, errors.New("it is no CloudEvent " + string(TypeRequested) + " of version 1")
 	}
 	if err := json.Unmarshal(e.Data, &r); err != nil {

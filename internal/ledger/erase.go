@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/events"
+	"activation-worker/internal/faults"
 )
 
 // Erase removes everything of a customer's family that is older than a record.
@@ -27,7 +28,10 @@ func (l *Ledger) eraseLeft(ctx context.Context, r *events.Record) error {
 	if err != nil || first == nil || first.Sequence >= r.Sequence {
 		return err
 	}
-	return l.Erase(ctx, r)
+	faults.Before(faults.SweepErase)
+	err = l.Erase(ctx, r)
+	faults.After(faults.SweepErase)
+	return err
 }
 
 // EraseRejection removes one rejection with its original.

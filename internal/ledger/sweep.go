@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"activation-worker/internal/events"
+	"activation-worker/internal/faults"
 )
 
 // sweepConsumer reads the ledger during a sweep. As a consumer of that name can exist
@@ -32,6 +33,7 @@ const (
 // lease, and arms a timer for it; and it ends what erasing a customer has left. One replica sweeps at a time; where another is at it,
 // Sweep returns at once. foreign is called for each record that is to be left alone.
 func (l *Ledger) Sweep(ctx context.Context, worker string, foreign func(error)) (armed int, err error) {
+	faults.Before(faults.SweepBegin)
 	creating, cancel := context.WithTimeout(ctx, requestTimeout)
 	cons, err := l.js.CreateConsumer(creating, l.streams.Ledger, jetstream.ConsumerConfig{
 		Durable:           sweepConsumer, // hence replicated as the stream is: it must not be lost, and in the way, with one node
@@ -50,12 +52,15 @@ func (l *Ledger) Sweep(ctx context.Context, worker string, foreign func(error)) 
 	if err != nil {
 		return 0, fmt.Errorf("begin to sweep stream %s: %w", l.streams.Ledger, err)
 	}
+	faults.After(faults.SweepBegin)
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 		defer cancel()
+		faults.Before(faults.SweepEnd)
 		if err := l.js.DeleteConsumer(ctx, l.streams.Ledger, sweepConsumer); err != nil {
 			l.log.Debug("sweep consumer not deleted", zap.Error(err))
 		}
+		faults.After(faults.SweepEnd)
 	}()
 	blips := maxSweepBlips
 	for left := cons.CachedInfo().NumPending; left > 0; {
@@ -130,7 +135,12 @@ func (l *Ledger) rearm(ctx context.Context, msg jetstream.Msg, foreign func(erro
 		}
 	}
 	l.log.Debug("timer was lost, armed again", zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)))
-	return true, l.Arm(ctx, r.DomainID, events.WakeUpSubject(r), l.now())
+	faults.Before(faults.SweepArm)
+	if err := l.Arm(ctx, r.DomainID, events.WakeUpSubject(r), l.now()); err != nil {
+		return false, err
+	}
+	faults.After(faults.SweepArm)
+	return true, nil
 }
 
 // DueAt is when a record must be looked at again: a deferred one at its next attempt, a

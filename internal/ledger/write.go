@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"activation-worker/internal/events"
+	"activation-worker/internal/faults"
 )
 
 // Claim writes a started record where the family's last sequence is expected (0 for
@@ -52,13 +53,21 @@ const armMargin = 5 * time.Second
 // another record was written first, whose timer has made way for this one, that customer
 // is woken, to get it anew.
 func (l *Ledger) PutWaiting(ctx context.Context, r *events.Record, expected uint64, wake time.Time) (current *events.Record, err error) {
+	faults.Before(faults.PutTimer)
 	if err := l.Arm(ctx, r.DomainID, events.WakeUpSubject(r), wake); err != nil {
 		return nil, err
 	}
+	faults.After(faults.PutTimer)
+	faults.Before(faults.Put)
 	current, err = l.Put(ctx, r, expected)
+	if err == nil {
+		faults.After(faults.Put)
+	}
 	switch {
 	case err == nil && l.now().Add(armMargin).After(wake):
-		return current, l.Arm(ctx, r.DomainID, events.WakeUpSubject(r), wake)
+		faults.Before(faults.PutTimerAgain)
+		err = l.Arm(ctx, r.DomainID, events.WakeUpSubject(r), wake)
+		faults.After(faults.PutTimerAgain)
 	case errors.Is(err, ErrConflict) && current != nil:
 		if _, waits := DueAt(current); waits {
 			err = errors.Join(err, l.Arm(ctx, r.DomainID, events.WakeUpSubject(current), l.now()))

@@ -8,6 +8,7 @@ import (
 
 	"activation-worker/internal/activation"
 	"activation-worker/internal/events"
+	"activation-worker/internal/faults"
 	"activation-worker/internal/ledger"
 )
 
@@ -76,7 +77,7 @@ func (j *job) cancelReplay(ctx context.Context, replayID string) (string, error)
 		return "", err
 	}
 	event.Phase, event.Scheduled, event.Cancelled = events.Done, len(queued), true
-	if err := j.Ledger.AnnounceReplay(ctx, *event); err != nil {
+	if err := j.announce(ctx, *event); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("Replay %s is ended: it had queued %d of %d customers; those not attempted yet are cancelled.", replayID, event.Scheduled, event.Planned), nil
@@ -118,9 +119,11 @@ func (j *job) giveUp(ctx context.Context, domainID int64, meant func(*events.Rec
 			return "", nil
 		}
 		trigger := r.Trigger // what the round came from stays; who cancelled it stands in the cause
+		faults.Before(faults.CancelRecord)
 		cancelled, err := j.Ledger.Put(ctx, activation.Cancelled(r, trigger, by, j.Now()), r.Sequence)
 		switch {
 		case err == nil:
+			faults.After(faults.CancelRecord)
 			j.step()
 			return "", j.disarm(ctx, cancelled)
 		case !errors.Is(err, ledger.ErrConflict):
@@ -131,9 +134,11 @@ func (j *job) giveUp(ctx context.Context, domainID int64, meant func(*events.Rec
 
 // disarm drops the timer of a customer who waits for nothing any more, unless somebody else has written since.
 func (j *job) disarm(ctx context.Context, r *events.Record) error {
+	faults.Before(faults.Disarm)
 	if err := j.Ledger.Disarm(ctx, r.DomainID); err != nil {
 		return err
 	}
+	faults.After(faults.Disarm)
 	current, err := j.Ledger.Load(ctx, r.DomainID)
 	if err != nil || current == nil || current.Sequence == r.Sequence {
 		return err

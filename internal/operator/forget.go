@@ -10,6 +10,7 @@ import (
 
 	"activation-worker/internal/activation"
 	"activation-worker/internal/events"
+	"activation-worker/internal/faults"
 	"activation-worker/internal/ledger"
 )
 
@@ -58,6 +59,7 @@ func (j *job) erase(ctx context.Context, domainID int64) (lines []string, done b
 			done = true
 		default:
 			announced = fmt.Sprintf("message %d of stream %s, and older announcements of the customer there", r.Event.Sequence, r.Event.Stream)
+			faults.Before(faults.ForgetRecord)
 			r, err = j.Ledger.Put(ctx, activation.Forgotten(r, j.request.User, j.request.Why), r.Sequence)
 			if errors.Is(err, ledger.ErrConflict) {
 				continue
@@ -65,12 +67,15 @@ func (j *job) erase(ctx context.Context, domainID int64) (lines []string, done b
 			if err != nil {
 				return nil, false, err
 			}
+			faults.After(faults.ForgetRecord)
 			lines = append(lines, fmt.Sprintf("%d is forgotten.", domainID))
 			done = true
 		}
+		faults.Before(faults.Erase)
 		if err := j.Ledger.Erase(ctx, r); err != nil {
 			return nil, false, err
 		}
+		faults.After(faults.Erase)
 		last = r
 	}
 	if last != nil {
@@ -157,7 +162,9 @@ func (j *job) erasePublished(ctx context.Context, domainID int64) ([]string, err
 	if err != nil || name == "" {
 		return nil, err
 	}
+	faults.Before(faults.ErasePublished)
 	err = j.Ledger.ErasePublished(ctx, name, domainID)
+	faults.After(faults.ErasePublished)
 	var refused *jetstream.APIError
 	if errors.As(err, &refused) { // it is not there, or not ours to change: trying again does not help
 		return []string{fmt.Sprintf("Not reached: stream %s, where activated events are published: %s.", name, refused.Description)}, nil

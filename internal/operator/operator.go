@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"activation-worker/internal/events"
+	"activation-worker/internal/faults"
 	"activation-worker/internal/ledger"
 )
 
@@ -133,9 +134,11 @@ func (o *Operator) take(ctx context.Context, msg jetstream.Msg, ackWait time.Dur
 	default:
 		log.Info("request carried out", zap.Int("done", j.progress.Done))
 	}
+	faults.Before(faults.AckRequest)
 	if err := msg.Ack(); err != nil {
 		log.Debug("ack not sent, the request comes again", zap.Error(err))
 	}
+	faults.After(faults.AckRequest)
 }
 
 // refusal is why a request is not carried out, now or later.

@@ -10,6 +10,7 @@ import (
 
 	"activation-worker/internal/activation"
 	"activation-worker/internal/events"
+	"activation-worker/internal/faults"
 	"activation-worker/internal/ledger"
 )
 
@@ -69,7 +70,7 @@ func (j *job) replay(ctx context.Context) error {
 			Selection: events.ReplaySelection{Named: len(j.request.IDs), Selection: j.request.Selection},
 			Rate:      rateOf(j.request),
 		}
-		if err := j.Ledger.AnnounceReplay(ctx, *event); err != nil {
+		if err := j.announce(ctx, *event); err != nil {
 			return err
 		}
 	}
@@ -89,11 +90,19 @@ func (j *job) replay(ctx context.Context) error {
 		}
 	}
 	event.Phase, event.Scheduled = events.Done, j.progress.Done
-	if err := j.Ledger.AnnounceReplay(ctx, *event); err != nil {
+	if err := j.announce(ctx, *event); err != nil {
 		return err
 	}
 	j.end(false, lines...)
 	return nil
+}
+
+// announce tells the event stream what the replay is about to do, or has done.
+func (j *job) announce(ctx context.Context, event events.ReplayEvent) error {
+	faults.Before(faults.AnnounceReplay)
+	err := j.Ledger.AnnounceReplay(ctx, event)
+	faults.After(faults.AnnounceReplay)
+	return err
 }
 
 // choose lists whom the replay moves, without what else it needs to know of them, and says of the others why not.
