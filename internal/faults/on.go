@@ -1,6 +1,6 @@
 //go:build faults
 
-package faults //nolint:forbidigo // it is steered from outside, in a build that is no product
+package faults
 
 import (
 	"fmt"
