@@ -41,14 +41,20 @@ func buildWorker(t testing.TB) string {
 	path := filepath.Join(binary.dir, "worker")
 	binary.once.Do(func() {
 		// Without the first caller's context: the others need the binary too.
-		if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", path, ".").CombinedOutput(); err != nil {
-			binary.err = fmt.Errorf("go build: %w\n%s", err, out)
-		}
+		binary.err = buildInto(context.Background(), path)
 	})
 	if binary.err != nil {
 		t.Fatalf("building the worker: %v", binary.err)
 	}
 	return path
+}
+
+func buildInto(ctx context.Context, path string, flags ...string) error {
+	args := append([]string{"build", "-buildvcs=false", "-o", path}, flags...)
+	if out, err := exec.CommandContext(ctx, "go", append(args, ".")...).CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // proc is a running command. The test ends it if nothing else does.
@@ -68,8 +74,13 @@ func startWorker(t testing.TB, env ...string) *proc {
 // startBinary starts the command with these arguments, these settings and no other environment.
 func startBinary(t testing.TB, env []string, args ...string) *proc {
 	t.Helper()
+	return startProcess(t, buildWorker(t), env, args...)
+}
+
+func startProcess(t testing.TB, path string, env []string, args ...string) *proc {
+	t.Helper()
 	p := &proc{t: t, stdout: newText(), stderr: newText(), ended: make(chan struct{})}
-	p.cmd = exec.Command(buildWorker(t), args...) // Cleanup ends it, after the test's own context has ended
+	p.cmd = exec.Command(path, args...) // Cleanup ends it, after the test's own context has ended
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Env = append([]string{}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
