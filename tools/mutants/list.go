@@ -55,7 +55,7 @@ var mutants = []mutant{
 		name: "the call is retried in place of the write",
 		edits: []edit{
 			{handle, "\t\tif err != nil {\n\t\t\treturn current, err\n\t\t}\n\t\tfaults.After(recordStep[next.State])\n", "\t\tif err != nil && ctx.Err() == nil && !errors.Is(err, ledger.ErrConflict) {\n\t\t\tanswers, permit = nil, nil\n\t\t\tcontinue\n\t\t}\n\t\tif err != nil {\n\t\t\treturn current, err\n\t\t}\n\t\tfaults.After(recordStep[next.State])\n"},
-			{write, "\t\tif !pause(ctx, retry.NextBackOff()) {\n\t\t\treturn nil, fmt.Errorf(\"write %s of", "\t\tif tries > 0 {\n\t\t\treturn nil, fmt.Errorf(\"write %s of"},
+			{write, "\t\tif !pause(ctx, retry.NextBackOff()) {\n\t\t\treturn nil, fmt.Errorf(\"write %s of", "\t\tif retry.NextBackOff() != backoff.Stop {\n\t\t\treturn nil, fmt.Errorf(\"write %s of"},
 		},
 		tests: []tests{ofLedger, ofConsumer},
 	},
