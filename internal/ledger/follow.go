@@ -97,7 +97,7 @@ func (f *follower) read(ctx context.Context) (final bool, err error) {
 		if err != nil {
 			return false, fmt.Errorf("follow stream %s: %w", f.stream, err)
 		}
-		if err := f.fn(Entry{Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Header: msg.Headers(), Data: msg.Data()}); err != nil {
+		if err := f.fn(Entry{Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Header: msg.Headers(), Data: msg.Data(), StoredAt: meta.Timestamp}); err != nil {
 			return true, err
 		}
 		f.next, f.since = meta.Sequence.Stream+1, time.Time{}

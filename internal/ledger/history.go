@@ -19,6 +19,7 @@ type Entry struct {
 	Sequence uint64
 	Header   map[string][]string
 	Data     []byte
+	StoredAt time.Time // by the server's clock
 }
 
 // History is what the ledger has kept of a customer, oldest first: at most the newest 16 records in each state.
@@ -53,7 +54,7 @@ func (l *Ledger) LastIntake(ctx context.Context) (*Entry, error) {
 	if err != nil || m == nil {
 		return nil, err
 	}
-	return &Entry{Subject: m.Subject, Sequence: m.Sequence, Data: m.Data}, nil
+	return m.entry(), nil
 }
 
 // gatherTimeout bounds the wait for a reader's consumer. To find the last message of each subject takes the server some
@@ -111,7 +112,7 @@ func (l *Ledger) each(ctx context.Context, stream string, cfg jetstream.OrderedC
 		if err != nil {
 			return fmt.Errorf("read stream %s: %w", stream, err)
 		}
-		if !fn(Entry{Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Header: msg.Headers(), Data: msg.Data()}) || meta.NumPending == 0 {
+		if !fn(Entry{Subject: msg.Subject(), Sequence: meta.Sequence.Stream, Header: msg.Headers(), Data: msg.Data(), StoredAt: meta.Timestamp}) || meta.NumPending == 0 {
 			return nil
 		}
 	}

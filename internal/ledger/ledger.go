@@ -138,3 +138,8 @@ func (m *stored) record() (*events.Record, error) {
 	}
 	return r, err
 }
+
+// entry is the message as readers meet it, without its headers.
+func (m *stored) entry() *Entry {
+	return &Entry{Subject: m.Subject, Sequence: m.Sequence, Data: m.Data, StoredAt: m.Time}
+}

@@ -35,7 +35,7 @@ func (l *Ledger) Requests(ctx context.Context) ([]Entry, error) {
 		if m == nil {
 			break
 		}
-		all = append(all, Entry{Subject: m.Subject, Sequence: m.Sequence, Data: m.Data})
+		all = append(all, *m.entry())
 		next = m.Sequence + 1
 	}
 	return all, nil

@@ -117,22 +117,9 @@ func (l *Ledger) rearm(ctx context.Context, msg jetstream.Msg, foreign func(erro
 	if !ok || l.now().Sub(due) < sweepGrace && !watched {
 		return false, nil
 	}
-	for _, q := range []struct {
-		stream, filter string
-		quiet          func(*stored) bool
-	}{
-		{l.streams.Work, events.TimerSubject(r.DomainID), func(m *stored) bool { return m == nil }},
-		{l.streams.Work, events.DueSubject(r.DomainID), func(m *stored) bool { return m == nil }},
-		{l.streams.Work, events.RedoSubject(r.DomainID), func(m *stored) bool { return m == nil }},
-		{l.streams.Ledger, events.CustomerFamily(r.DomainID), func(m *stored) bool { return sequenceOf(m) == r.Sequence }},
-	} {
-		m, err := l.last(ctx, q.stream, q.filter)
-		if err != nil {
-			return false, err
-		}
-		if !q.quiet(m) {
-			return false, nil
-		}
+	attended, err := l.Attended(ctx, r.DomainID, r.Sequence)
+	if err != nil || attended {
+		return false, err
 	}
 	l.log.Debug("timer was lost, armed again", zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)))
 	faults.Before(faults.SweepArm)
@@ -141,6 +128,26 @@ func (l *Ledger) rearm(ctx context.Context, msg jetstream.Msg, foreign func(erro
 	}
 	faults.After(faults.SweepArm)
 	return true, nil
+}
+
+// Attended reports whether a customer whose newest record had that sequence has a timer or a wake-up, or a newer
+// record by now. A delivery of the intake that nobody has acknowledged yet does not count.
+func (l *Ledger) Attended(ctx context.Context, domainID int64, sequence uint64) (bool, error) {
+	for _, q := range []struct {
+		stream, filter string
+		quiet          func(*stored) bool
+	}{
+		{l.streams.Work, events.TimerSubject(domainID), func(m *stored) bool { return m == nil }},
+		{l.streams.Work, events.DueSubject(domainID), func(m *stored) bool { return m == nil }},
+		{l.streams.Work, events.RedoSubject(domainID), func(m *stored) bool { return m == nil }},
+		{l.streams.Ledger, events.CustomerFamily(domainID), func(m *stored) bool { return sequenceOf(m) == sequence }},
+	} {
+		m, err := l.last(ctx, q.stream, q.filter)
+		if err != nil || !q.quiet(m) {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // DueAt is when a record must be looked at again: a deferred one at its next attempt, a

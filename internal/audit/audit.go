@@ -1,0 +1,266 @@
+package audit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"activation-worker/internal/events"
+	"activation-worker/internal/ledger"
+)
+
+// Options say what is audited and how strictly. All may be zero but Streams.
+type Options struct {
+	Streams events.Streams
+	Intake  string         // stream of the announcements; "": they are not looked at
+	Decoder events.Decoder // as the workers are configured
+
+	Skew    time.Duration // by how much the clocks of workers and server may differ; 0: [DefaultSkew]
+	Overdue time.Duration // how late a customer may be before it is asked what will wake it; 0: [DefaultOverdue]
+	Now     func() time.Time
+	Most    int // breaches that are listed; 0: [DefaultMost]. They are all counted
+
+	Calls []Call        // what the partner saw, by arrival; none: that part is left out
+	Hold  time.Duration // how long after the end of its lease a request may arrive that was held on its way; see [Call]
+	Caps  Caps
+}
+
+// Defaults of [Options].
+const (
+	DefaultSkew    = 5 * time.Second
+	DefaultOverdue = 15 * time.Minute // three sweeps of the default interval
+	DefaultMost    = 1000
+)
+
+const (
+	// atOnce is how many questions about single customers are asked at the same time.
+	atOnce = 16
+	// tellEvery is after how many messages progress is told.
+	tellEvery = 5000
+)
+
+// Run audits a ledger. progress, which may be nil, is told now and then up to which sequence of the ledger it has come.
+// The error says what could not be read, and then there is no report; a ledger with breaches is no error.
+func Run(ctx context.Context, js jetstream.JetStream, o Options, progress func(read, last uint64)) (*Report, error) {
+	o.Skew, o.Overdue, o.Most = cmp.Or(o.Skew, DefaultSkew), cmp.Or(o.Overdue, DefaultOverdue), cmp.Or(o.Most, DefaultMost)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if progress == nil {
+		progress = func(uint64, uint64) {}
+	}
+	began := time.Now()
+	r := &Report{Stream: o.Streams.Ledger, At: o.Now().UTC(), ByRule: map[Rule]int{}, Breaches: []Breach{}, Notes: []string{}}
+	r.Ledger.States = map[events.State]int{}
+	a := &auditor{
+		Options: o, js: js, report: r, findings: findings{most: o.Most, report: r}, suspects: map[int64]bool{}, families: families{},
+		ledger: ledger.New(ledger.Options{Conn: js.Conn(), JetStream: js, Streams: o.Streams, Now: o.Now, Log: zap.NewNop()}),
+	}
+	if len(o.Calls) > 0 {
+		a.claims = map[int64][]span{}
+	}
+	if err := a.run(ctx, progress); err != nil {
+		return nil, fmt.Errorf("audit stream %s: %w", o.Streams.Ledger, err)
+	}
+	slices.SortStableFunc(r.Breaches, func(x, y Breach) int {
+		return cmp.Or(cmp.Compare(x.Rule, y.Rule), cmp.Compare(x.DomainID, y.DomainID), cmp.Compare(x.Sequence, y.Sequence))
+	})
+	r.Took = time.Since(began)
+	return r, nil
+}
+
+// auditor is one audit.
+type auditor struct {
+	Options
+	js     jetstream.JetStream
+	ledger *ledger.Ledger
+	report *Report
+	findings
+
+	kept     int    // records that the stream keeps of a customer in a state; 0: all
+	publish  string // the publish stream; "": none
+	intake   *intake
+	families families
+	claims   map[int64][]span // only where there are calls
+	suspects map[int64]bool   // whose records looked wrong at the first reading
+}
+
+func (a *auditor) run(ctx context.Context, progress func(read, last uint64)) error {
+	// What was acknowledged is asked first: its records were written before.
+	var err error
+	if a.intake, err = a.openIntake(ctx); err != nil {
+		return err
+	}
+	if err := a.readLedger(ctx, progress); err != nil {
+		return err
+	}
+	for _, part := range []func(context.Context) error{
+		a.checkOverdue,
+		a.checkIntake,
+		a.checkPublished,
+		a.readAgain,
+	} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	a.checkCalls()
+	a.count()
+	return nil
+}
+
+// readLedger reads the ledger as far as it goes now.
+func (a *auditor) readLedger(ctx context.Context, progress func(read, last uint64)) error {
+	stream, err := a.js.Stream(ctx, a.Streams.Ledger)
+	if err != nil {
+		return err
+	}
+	info := stream.CachedInfo()
+	a.kept, a.publish = int(max(0, info.Config.MaxMsgsPerSubject)), info.Config.Metadata[events.MetadataPublish]
+	last := info.State.LastSeq
+	a.report.LastSequence = last
+	c := a.checker(func(b Breach) {
+		if b.DomainID == 0 {
+			a.add(b)
+			return
+		}
+		a.suspects[b.DomainID] = true
+	})
+	c.counts, c.claims = &a.report.Ledger, a.claims
+	next := uint64(0)
+	err = a.ledger.Scan(ctx, a.Streams.Ledger, []string{events.SubjectCustomers}, 0, func(e ledger.Entry) bool {
+		if e.Sequence > last {
+			return false
+		}
+		c.take(a.families, e)
+		if e.Sequence >= next {
+			progress(e.Sequence, last)
+			next = e.Sequence + tellEvery
+		}
+		return e.Sequence < last
+	})
+	progress(last, last)
+	for id, f := range a.families {
+		c.end(id, f)
+	}
+	return err
+}
+
+// readAgain reads each customer who looked wrong once more, from the leader and as of one moment. Only what is wrong then is a breach.
+func (a *auditor) readAgain(ctx context.Context) error {
+	a.report.Ledger.Read = len(a.suspects)
+	asking, ctx := errgroup.WithContext(ctx)
+	asking.SetLimit(atOnce)
+	var mu sync.Mutex
+	for _, id := range slices.Sorted(maps.Keys(a.suspects)) {
+		asking.Go(func() error {
+			c := a.checker(a.add)
+			if a.claims != nil {
+				c.claims = map[int64][]span{}
+			}
+			f, err := a.family(ctx, id, c)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if a.claims != nil {
+				a.claims[id] = c.claims[id]
+			}
+			if delete(a.families, id); f != nil {
+				a.families[id] = f
+			}
+			return nil
+		})
+	}
+	return asking.Wait()
+}
+
+// family reads one customer from the stream's leader; nil for no record.
+func (a *auditor) family(ctx context.Context, id int64, c *checker) (*family, error) {
+	entries, err := a.ledger.Kept(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	c.counts = &LedgerCounts{}
+	all := families{}
+	for _, e := range entries {
+		c.take(all, e)
+	}
+	f := all[id]
+	if f != nil {
+		c.end(id, f)
+	}
+	return f, nil
+}
+
+// alone is how one customer stands now, whatever is wrong with that.
+func (a *auditor) alone(ctx context.Context, id int64) (*family, error) {
+	return a.family(ctx, id, a.checker(func(Breach) {}))
+}
+
+// checkOverdue asks about everybody whose time has come long ago what will wake them.
+func (a *auditor) checkOverdue(ctx context.Context) error {
+	asking, ctx := errgroup.WithContext(ctx)
+	asking.SetLimit(atOnce)
+	for id, f := range a.families {
+		if !a.overdue(f) {
+			continue
+		}
+		a.report.Ledger.Overdue++
+		asking.Go(func() error {
+			attended, err := a.ledger.Attended(ctx, id, f.sequence)
+			if err == nil && !attended && !a.delivers(f) {
+				a.add(Breach{RuleOverdue, id, f.sequence, fmt.Sprintf("%s since %s, should have been looked at by %s, and has neither timer nor wake-up",
+					f.state(), stamp(f.stored), stamp(f.due))})
+			}
+			return err
+		})
+	}
+	return asking.Wait()
+}
+
+// overdue reports a customer who should have been looked at by now.
+func (a *auditor) overdue(f *family) bool {
+	return (f.now == started || f.now == deferred) && !f.has(foreign) && f.due < a.Now().Add(-a.Overdue).UnixNano()
+}
+
+// count sums up what all customers come to.
+func (a *auditor) count() {
+	l := &a.report.Ledger
+	for _, f := range a.families {
+		l.Customers++
+		if f.has(foreign) {
+			continue
+		}
+		l.States[f.state()]++
+		l.Rounds += int(f.round)
+		l.Calls += int(f.calls)
+		if f.has(shortened) {
+			l.Shortened++
+		}
+		if f.has(unsettled) {
+			l.Unsettled++
+		}
+	}
+	if l.Foreign > 0 {
+		a.note(fmt.Sprintf("%d records are of a newer worker and were left alone: audit with the newest version", l.Foreign))
+	}
+	if l.EarlyTakeovers > 0 {
+		a.note(fmt.Sprintf("%d claims were taken over up to %s before their end by the server's clock: clocks differ (worker doctor: clock)", l.EarlyTakeovers, a.Skew))
+	}
+}
+
+// missing reports an error that says that there is no such stream.
+func missing(err error) bool { return errors.Is(err, jetstream.ErrStreamNotFound) }
+
+func stamp(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000Z") }
