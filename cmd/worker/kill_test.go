@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"activation-worker/internal/audit"
 	"activation-worker/internal/events"
 	"activation-worker/internal/partnerapi/simulator"
 )
@@ -22,6 +23,8 @@ const (
 	killWorkers = 3
 	killLimit   = 4 * time.Minute // of the whole test
 	killLease   = 11 * time.Second
+	// killConcurrency is each worker's.
+	killConcurrency = 16
 )
 
 // killMix are the faults of a partner that refuses nobody for good: every customer can be activated in the end.
@@ -58,7 +61,7 @@ func TestKill(t *testing.T) {
 		"NATS_URL=" + url,
 		"WORKER_HTTP_ADDR=127.0.0.1:0",
 		"LINEWORKS_TIMEOUT=1s",
-		"LINEWORKS_CONCURRENCY=16",
+		fmt.Sprintf("LINEWORKS_CONCURRENCY=%d", killConcurrency),
 		"LINEWORKS_RATE=0",
 		"LINEWORKS_SUSTAINED_RATE=0",
 		"WORKER_LEASE=" + killLease.String(),
@@ -101,10 +104,9 @@ func TestKill(t *testing.T) {
 	if got := f.counted(); got < kills {
 		t.Errorf("%d kills hit an open lease, want at least %d", got, kills)
 	}
-	final := viewLedger(t, js)
-	final.catchUp(ctx)
-	checkFamilies(t, final, customers)
-	checkCalls(t, final, p.Journal())
+	r := audited(t, js, p.Journal(), audit.Caps{Concurrency: killConcurrency})
+	checkEnd(t, r, customers)
+	checkCalls(t, p.Journal())
 	checkOutput(t, f, p.Journal())
 }
 

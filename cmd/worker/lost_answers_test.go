@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"activation-worker/internal/audit"
 	"activation-worker/internal/events"
 	"activation-worker/internal/partnerapi/simulator"
 )
@@ -70,15 +71,13 @@ func TestLostAnswersAreLookedUp(t *testing.T) {
 	if len(crashed) != customers/20 {
 		t.Errorf("the worker died under %d calls, want %d", len(crashed), customers/20)
 	}
+	audited(t, s.js, s.partner.Journal(), audit.Caps{})
 	checkLost(t, view, s.partner.Journal(), customers, crashed)
 }
 
 // checkLost compares what the partner saw with what the ledger says of customers whose answers were lost.
 func checkLost(t *testing.T, v *ledgerView, j simulator.Journal, customers int, crashed map[int64]string) {
 	t.Helper()
-	for _, breach := range j.Check() {
-		t.Errorf("the partner saw: %s", breach)
-	}
 	again, found, unapplied := 0, 0, 0
 	kinds := map[string]int{}
 	calls := map[int64][]simulator.Call{}
@@ -101,11 +100,6 @@ func checkLost(t *testing.T, v *ledgerView, j simulator.Journal, customers int, 
 			found++
 			if newest.Via != events.ViaLookup {
 				t.Errorf("customer %d: nobody was told that call %d took effect, but it is activated via %s", id, calls[id][applied].Seq, newest.Via)
-			}
-		}
-		for i, r := range v.families[id] {
-			if wrong := misfit(v.families[id][:i], r); wrong != "" {
-				t.Errorf("customer %d: record %d, %s: %s", id, i+1, r.State, wrong)
 			}
 		}
 		if when, ok := crashed[id]; ok {

@@ -231,7 +231,7 @@ func (a *auditor) checkOverdue(ctx context.Context) error {
 
 // overdue reports a customer who should have been looked at by now.
 func (a *auditor) overdue(f *family) bool {
-	return (f.now == started || f.now == deferred) && !f.has(foreign) && f.due < a.Now().Add(-a.Overdue).UnixNano()
+	return (f.now == started || f.now == deferred) && !f.has(foreign) && f.due > 0 && f.due < a.Now().Add(-a.Overdue).UnixNano()
 }
 
 // count sums up what all customers come to.

@@ -123,13 +123,13 @@ func (l *licences) check(calls []Call) {
 		if c.Op != Activate {
 			continue
 		}
-		claim, frozen := l.licence(c)
-		if !frozen {
+		claim, how := l.licence(c)
+		if how == licensed {
 			l.askedBetween(calls[:i], done, c)
 		}
 		if c.Applied {
 			began := c.At
-			if frozen {
+			if how == frozen {
 				began = time.Unix(0, claim.stored)
 			}
 			done = append(done, doer{c, began})
@@ -148,9 +148,17 @@ func (l *licences) check(calls []Call) {
 	}
 }
 
-// licence finds the claim that a call was made under; frozen tells that it arrived outside of its lease. A call that no
-// claim explains is a breach.
-func (l *licences) licence(c Call) (claim span, frozen bool) {
+// arrival is how a call lies to the claims.
+type arrival int
+
+const (
+	unlicensed arrival = iota // a breach, or nobody can tell
+	licensed                  // within the lease of its claim
+	frozen                    // outside of it
+)
+
+// licence finds the claim that a call was made under. A call that no claim explains is a breach.
+func (l *licences) licence(c Call) (claim span, how arrival) {
 	at := nanos(c.At)
 	i, found := slices.BinarySearchFunc(l.spans, at, func(s span, at int64) int { return cmp.Compare(s.stored, at) })
 	if !found {
@@ -158,18 +166,18 @@ func (l *licences) licence(c Call) (claim span, frozen bool) {
 	}
 	if l.unknown(i) {
 		l.report.Partner.Unchecked++
-		return span{}, true
+		return span{}, unlicensed
 	}
 	if i >= 0 && l.spans[i].state == started && at <= l.spans[i].lease {
 		l.used[l.spans[i].sequence]++
-		return l.spans[i], false
+		return l.spans[i], licensed
 	}
 	for j := i; j >= 0; j-- {
 		s := l.spans[j]
 		if s.state == started && at <= s.lease+int64(l.Hold) && l.mayBeOnItsWay(j) {
 			l.used[s.sequence]++
 			l.report.Partner.Frozen++
-			return s, true
+			return s, frozen
 		}
 	}
 	switch {
@@ -182,7 +190,7 @@ func (l *licences) licence(c Call) (claim span, frozen bool) {
 	default:
 		l.breach(RuleUnlicensed, l.spans[i].sequence, "activate at %s, while %s", stamp(at), l.spans[i].state)
 	}
-	return span{}, false
+	return span{}, unlicensed
 }
 
 // unknown reports that what stood in the ledger after record i is not kept, or cannot be read.

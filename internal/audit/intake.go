@@ -168,6 +168,7 @@ func (a *auditor) lost(f *family, e *events.Accepted, counts *IntakeCounts) stri
 		counts.PassedOver++
 		return ""
 	}
+
 	return fmt.Sprintf("the customer is %s since %s, by an older announcement, of %s", f.now, stamp(f.stored), stamp(f.event))
 }
 
