@@ -21,6 +21,7 @@ import (
 
 func doctorCommand() *cobra.Command {
 	var output string
+	var auditing bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Is everything there that a worker needs",
@@ -28,9 +29,14 @@ func doctorCommand() *cobra.Command {
 what is wanting: NATS, permissions, streams, the clock, credentials, the partner, DNS, the quota, whether
 announcements are taken, customers who are overdue, and answers of the partner that no table knows. It
 changes nothing and asks the partner for at most one token and one page of its list. What cannot be
-checked is skipped. It exits 0 when all is well, and 3 when something is wanting.`,
+checked is skipped. It exits 0 when all is well, and 3 when something is wanting.
+
+With --audit it reads the whole ledger instead, and what stands beside it, and holds every record that is kept
+against what is promised: nobody lost, one outcome a round, no write over another's. It changes nothing, may run
+while workers do, and needs to read only. It exits 3 at a breach, says what that means and what to do.`,
 		Example: `  worker doctor
-  worker doctor --config worker.yaml -o json`,
+  worker doctor --config worker.yaml -o json
+  worker doctor --audit`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := config.Load(cmd.Flags(), os.Environ())
@@ -41,6 +47,12 @@ checked is skipped. It exits 0 when all is well, and 3 when something is wanting
 			nc, js, connecting := connectOnce(ctx, c, "worker doctor")
 			if connecting == nil {
 				defer nc.Close()
+			}
+			if auditing {
+				if connecting != nil {
+					return connecting
+				}
+				return auditLedger(ctx, c, js, cmd.OutOrStdout(), cmd.ErrOrStderr(), output == "json")
 			}
 			d, closePartner, err := doctorOf(ctx, c, nc, js, connecting)
 			if err != nil {
@@ -58,6 +70,7 @@ checked is skipped. It exits 0 when all is well, and 3 when something is wanting
 		},
 	}
 	outputFlag(cmd, &output)
+	cmd.Flags().BoolVar(&auditing, "audit", false, "hold the whole ledger against the promises")
 	config.Flags(cmd.Flags(), config.GroupNATS, config.GroupPartner, config.GroupStreams, config.GroupWorker)
 	return cmd
 }

@@ -52,7 +52,7 @@ const (
 var meanings = map[Rule]Meaning{
 	RuleReadable:     {"a message in the ledger is no record, so the customer's state cannot be read", doForeign + "; " + doLook},
 	RuleSubject:      {"a message stands under a subject that is not its own, so another customer's state may be read from it", doForeign},
-	RuleChain:        {"a record was not written over the one before it, or one is missing in between: something wrote without compare-and-set, records were deleted, or a restore has lost some", doForeign + "; if a backup was restored lately, announcements since then are to be read again (worker setup --rewind-intake)"},
+	RuleChain:        {"a record was not written over the one before it, or one is missing in between: something wrote without compare-and-set, records were deleted, a restore has lost some, or the stream kept fewer records than now", doForeign + "; if a backup was restored lately, announcements since then are to be read again (worker setup --rewind-intake)"},
 	RuleOutcome:      {"a round has two outcomes, so readers of the event stream were told twice", doReport},
 	RuleTransition:   {"a state follows on one that it cannot follow on", doReport},
 	RuleRound:        {"a round began that nothing asked for, or was skipped", doReport},
