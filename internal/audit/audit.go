@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -62,11 +61,8 @@ func Run(ctx context.Context, js jetstream.JetStream, o Options, progress func(r
 	r := &Report{Stream: o.Streams.Ledger, At: o.Now().UTC(), ByRule: map[Rule]int{}, Breaches: []Breach{}, Notes: []string{}}
 	r.Ledger.States = map[events.State]int{}
 	a := &auditor{
-		Options: o, js: js, report: r, findings: findings{most: o.Most, report: r}, suspects: map[int64]bool{}, families: families{},
+		Options: o, js: js, report: r, findings: findings{most: o.Most, report: r}, shards: newShards(len(o.Calls) > 0),
 		ledger: ledger.New(ledger.Options{Conn: js.Conn(), JetStream: js, Streams: o.Streams, Now: o.Now, Log: zap.NewNop()}),
-	}
-	if len(o.Calls) > 0 {
-		a.claims = map[int64][]span{}
 	}
 	if err := a.run(ctx, progress); err != nil {
 		return nil, fmt.Errorf("audit stream %s: %w", o.Streams.Ledger, err)
@@ -86,12 +82,10 @@ type auditor struct {
 	report *Report
 	findings
 
-	kept     int    // records that the stream keeps of a customer in a state; 0: all
-	publish  string // the publish stream; "": none
-	intake   *intake
-	families families
-	claims   map[int64][]span // only where there are calls
-	suspects map[int64]bool   // whose records looked wrong at the first reading
+	kept    int    // records that the stream keeps of a customer in a state; 0: all
+	publish string // the publish stream; "": none
+	intake  *intake
+	shards  shards
 }
 
 func (a *auditor) run(ctx context.Context, progress func(read, last uint64)) error {
@@ -128,57 +122,63 @@ func (a *auditor) readLedger(ctx context.Context, progress func(read, last uint6
 	a.kept, a.publish = int(max(0, info.Config.MaxMsgsPerSubject)), info.Config.Metadata[events.MetadataPublish]
 	last := info.State.LastSeq
 	a.report.LastSequence = last
-	c := a.checker(func(b Breach) {
-		if b.DomainID == 0 {
-			a.add(b)
-			return
+	checkers := map[*shard]*checker{}
+	for _, one := range a.shards {
+		c := a.checker(func(b Breach) {
+			if b.DomainID == 0 {
+				a.add(b)
+				return
+			}
+			one.suspects = append(one.suspects, b.DomainID)
+		})
+		c.counts, c.claims = &one.counts, one.claims
+		checkers[one] = c
+	}
+	feeder := a.shards.feed(func(one *shard, e ledger.Entry) { checkers[one].take(one.families, e) }, func(one *shard) {
+		for id, f := range one.families {
+			checkers[one].end(id, f)
 		}
-		a.suspects[b.DomainID] = true
 	})
-	c.counts, c.claims = &a.report.Ledger, a.claims
 	next := uint64(0)
 	err = a.ledger.Scan(ctx, a.Streams.Ledger, []string{events.SubjectCustomers}, 0, func(e ledger.Entry) bool {
 		if e.Sequence > last {
 			return false
 		}
-		c.take(a.families, e)
+		feeder.add(e)
 		if e.Sequence >= next {
 			progress(e.Sequence, last)
 			next = e.Sequence + tellEvery
 		}
 		return e.Sequence < last
 	})
+	feeder.close()
 	progress(last, last)
-	for id, f := range a.families {
-		c.end(id, f)
-	}
 	return err
 }
 
 // readAgain reads each customer who looked wrong once more, from the leader and as of one moment. Only what is wrong then is a breach.
 func (a *auditor) readAgain(ctx context.Context) error {
-	a.report.Ledger.Read = len(a.suspects)
+	var suspects []int64
+	for _, one := range a.shards {
+		suspects = append(suspects, one.suspects...)
+	}
+	slices.Sort(suspects)
+	suspects = slices.Compact(suspects)
+	a.report.Ledger.Read = len(suspects)
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.SetLimit(atOnce)
 	var mu sync.Mutex
-	for _, id := range slices.Sorted(maps.Keys(a.suspects)) {
+	for _, id := range suspects {
 		asking.Go(func() error {
 			c := a.checker(a.add)
-			if a.claims != nil {
-				c.claims = map[int64][]span{}
-			}
+			c.claims = map[int64][]span{}
 			f, err := a.family(ctx, id, c)
 			if err != nil {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if a.claims != nil {
-				a.claims[id] = c.claims[id]
-			}
-			if delete(a.families, id); f != nil {
-				a.families[id] = f
-			}
+			a.shards.replace(id, f, c.claims[id])
 			return nil
 		})
 	}
@@ -212,7 +212,7 @@ func (a *auditor) alone(ctx context.Context, id int64) (*family, error) {
 func (a *auditor) checkOverdue(ctx context.Context) error {
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.SetLimit(atOnce)
-	for id, f := range a.families {
+	for id, f := range a.shards.all() {
 		if !a.overdue(f) {
 			continue
 		}
@@ -237,7 +237,10 @@ func (a *auditor) overdue(f *family) bool {
 // count sums up what all customers come to.
 func (a *auditor) count() {
 	l := &a.report.Ledger
-	for _, f := range a.families {
+	for _, one := range a.shards {
+		l.add(one.counts)
+	}
+	for _, f := range a.shards.all() {
 		l.Customers++
 		if f.has(foreign) {
 			continue

@@ -84,11 +84,11 @@ func (a *auditor) checkCalls() {
 		}
 	}
 	for id, calls := range byCustomer {
-		l := &licences{auditor: a, id: id, spans: a.claims[id], family: a.families[id], used: map[uint64]int32{}}
+		l := &licences{auditor: a, id: id, spans: a.shards.of(id).claims[id], family: a.shards.find(id), used: map[uint64]int32{}}
 		l.check(calls)
 	}
 	from := nanos(a.Calls[0].At)
-	for id, f := range a.families {
+	for id, f := range a.shards.all() {
 		if f.now == activated && f.stored >= from && len(byCustomer[id]) == 0 {
 			a.add(Breach{RulePhantom, id, f.sequence, "the partner was never asked about it"})
 		}

@@ -56,7 +56,7 @@ func (a *auditor) checkCaps() {
 // holder is the worker under whose lease a call lies; empty for none.
 func (a *auditor) holder(c Call) string {
 	holder := ""
-	for _, s := range a.claims[c.DomainID] {
+	for _, s := range a.shards.of(c.DomainID).claims[c.DomainID] {
 		if s.stored > nanos(c.At) {
 			break
 		}

@@ -120,7 +120,7 @@ func (a *auditor) checkAnnouncement(ctx context.Context, e ledger.Entry, rejecti
 	case err != nil:
 		return fmt.Errorf("message %d of stream %s: %w", e.Sequence, a.Intake, err)
 	}
-	text := a.lost(a.families[accepted.DomainID], &accepted, counts)
+	text := a.lost(a.shards.find(accepted.DomainID), &accepted, counts)
 	if text == "" {
 		return nil
 	}

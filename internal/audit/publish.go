@@ -30,7 +30,7 @@ func (a *auditor) checkPublished(ctx context.Context) error {
 			a.add(Breach{RulePublished, 0, 0, fmt.Sprintf("message %d of stream %s is nobody's: %.100q", e.Sequence, a.publish, e.Subject)})
 			return true
 		}
-		f := a.families[id]
+		f := a.shards.find(id)
 		if f == nil || f.now != activated {
 			if f, failed = a.alone(ctx, id); failed != nil {
 				return false
@@ -56,7 +56,7 @@ func (a *auditor) checkPublished(ctx context.Context) error {
 		a.note("stream " + a.publish + " does not keep everything: whether all who are activated were published was not checked")
 		return nil
 	}
-	for id, f := range a.families {
+	for id, f := range a.shards.all() {
 		if f.now == activated && f.stored < settled && !f.has(published) {
 			a.add(Breach{RulePublished, id, f.sequence, fmt.Sprintf("activated since %s, and not published", stamp(f.stored))})
 		}

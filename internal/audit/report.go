@@ -53,6 +53,17 @@ type LedgerCounts struct {
 	Read           int `json:"readAgain"`      // customers who looked wrong at first and were read again
 }
 
+// add sums up what was counted while reading.
+func (l *LedgerCounts) add(o LedgerCounts) {
+	l.Records += o.Records
+	l.Foreign += o.Foreign
+	l.Claims += o.Claims
+	l.Takeovers += o.Takeovers
+	l.EarlyTakeovers += o.EarlyTakeovers
+	l.ByLookUp += o.ByLookUp
+	l.ActiveBefore += o.ActiveBefore
+}
+
 // IntakeCounts are numbers of the announcements that are kept.
 type IntakeCounts struct {
 	Read       int `json:"read"`       // acknowledged announcements that were looked at
