@@ -47,16 +47,18 @@ func BenchmarkAudit(b *testing.B) {
 	b.ReportMetric(float64(max(most, before.HeapAlloc)-before.HeapAlloc)/float64(*among), "B/customer")
 }
 
+// stride is how many customers are stored together.
+const stride = 1000
+
 // crowd stores so many customers who were activated at the second attempt, as interleaved as they come.
 func (w *world) crowd(customers int) {
 	w.t.Helper()
-	js, err := jetstream.New(w.js.Conn(), jetstream.WithPublishAsyncMaxPending(4000))
+	js, err := jetstream.New(w.js.Conn(), jetstream.WithPublishAsyncMaxPending(3*stride))
 	w.must(err)
 	publish := func(subject string, data []byte, header nats.Header) {
 		_, err := js.PublishMsgAsync(&nats.Msg{Subject: subject, Data: data, Header: header})
 		w.must(err)
 	}
-	const stride = 1000
 	var sequence uint64
 	last := make([]*events.Record, stride)
 	for base := 0; base < customers; base += stride {
@@ -92,11 +94,11 @@ func (w *world) crowd(customers int) {
 				next.Sequence, next.ID = sequence, events.RecordID(id, expected, next.State)
 				last[i] = next
 			}
+			select {
+			case <-js.PublishAsyncComplete():
+			case <-w.t.Context().Done():
+				w.t.Fatal("not all was stored")
+			}
 		}
-	}
-	select {
-	case <-js.PublishAsyncComplete():
-	case <-w.ctx().Done():
-		w.t.Fatal("not all was stored")
 	}
 }

@@ -93,10 +93,13 @@ func (w *world) acknowledge() {
 		if info.NumPending == 0 && info.NumAckPending == 0 {
 			return
 		}
-		batch, err := cons.Fetch(int(info.NumPending), jetstream.FetchMaxWait(5*time.Second))
+		if info.NumPending == 0 {
+			continue // the last acks are on their way
+		}
+		batch, err := cons.Fetch(int(min(500, info.NumPending)), jetstream.FetchMaxWait(5*time.Second))
 		w.must(err)
 		for m := range batch.Messages() {
-			w.must(m.DoubleAck(w.ctx()))
+			w.must(m.Ack())
 		}
 	}
 }

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -78,10 +79,12 @@ func testSweepWatches(t *testing.T, p *place, _ *world) {
 	w := p.world(t)
 	l := w.ledger(t)
 	dns := func(r *events.Record) { r.Reason, r.NextAttemptAt = events.DNSUnverified, time.Now().Add(time.Hour) }
-	with, without, erased := w.customer(), w.customer(), w.customer()
+	with, without, erased, back := w.customer(), w.customer(), w.customer(), w.customer()
 	store(t, l, record(with, events.Deferred, dns), 0)
 	store(t, l, record(without, events.Deferred, dns), 0)
 	store(t, l, record(erased, events.Forgotten), store(t, l, record(erased, events.Failed), 0).Sequence)
+	forgotten := store(t, l, record(back, events.Forgotten), store(t, l, record(back, events.Failed), 0).Sequence)
+	store(t, l, record(back, events.Started), forgotten.Sequence) // announced again before anything was erased
 	later := time.Now().Add(time.Hour)
 	if err := l.Arm(limited(t), with, events.DueSubject(with), later); err != nil {
 		t.Fatal(err)
@@ -97,6 +100,8 @@ func testSweepWatches(t *testing.T, p *place, _ *world) {
 			return fmt.Errorf("nothing is armed")
 		case len(left) != 1:
 			return fmt.Errorf("%d records are left of a customer who was forgotten", len(left))
+		case len(w.stored(t, back)) != 2:
+			return errors.New("older records are left of a customer who was forgotten and announced anew")
 		}
 		return nil
 	})
