@@ -170,42 +170,47 @@ func (a *auditor) readAgain(ctx context.Context) error {
 	var mu sync.Mutex
 	for _, id := range suspects {
 		asking.Go(func() error {
-			c := a.checker(a.add)
-			c.claims = map[int64][]span{}
-			f, err := a.family(ctx, id, c)
+			f, claims, breaches, err := a.again(ctx, id)
 			if err != nil {
 				return err
 			}
+			for _, b := range breaches {
+				a.add(b)
+			}
 			mu.Lock()
 			defer mu.Unlock()
-			a.shards.replace(id, f, c.claims[id])
+			a.shards.replace(id, f, claims)
 			return nil
 		})
 	}
 	return asking.Wait()
 }
 
-// family reads one customer from the stream's leader; nil for no record.
-func (a *auditor) family(ctx context.Context, id int64, c *checker) (*family, error) {
-	entries, err := a.ledger.Kept(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	c.counts = &LedgerCounts{}
-	all := families{}
-	for _, e := range entries {
-		c.take(all, e)
-	}
-	f := all[id]
-	if f != nil {
-		c.end(id, f)
-	}
-	return f, nil
-}
+// readTries is how often a customer is read again who looks wrong and was written to meanwhile.
+const readTries = 20
 
-// alone is how one customer stands now, whatever is wrong with that.
-func (a *auditor) alone(ctx context.Context, id int64) (*family, error) {
-	return a.family(ctx, id, a.checker(func(Breach) {}))
+// again reads one customer from the stream's leader; nil for no record.
+func (a *auditor) again(ctx context.Context, id int64) (f *family, claims []span, breaches []Breach, err error) {
+	for range readTries {
+		entries, settled, err := a.ledger.Kept(ctx, id)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		breaches = nil
+		c := a.checker(func(b Breach) { breaches = append(breaches, b) })
+		c.counts, c.claims = &LedgerCounts{}, map[int64][]span{}
+		all := families{}
+		for _, e := range entries {
+			c.take(all, e)
+		}
+		if f = all[id]; f != nil {
+			c.end(id, f)
+		}
+		if claims = c.claims[id]; settled || len(breaches) == 0 {
+			break
+		}
+	}
+	return f, claims, breaches, nil
 }
 
 // checkOverdue asks about everybody whose time has come long ago what will wake them.

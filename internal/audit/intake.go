@@ -125,7 +125,7 @@ func (a *auditor) checkAnnouncement(ctx context.Context, e ledger.Entry, rejecti
 		return nil
 	}
 	// Written meanwhile, or by a replica that answered late.
-	f, err := a.alone(ctx, accepted.DomainID)
+	f, _, _, err := a.again(ctx, accepted.DomainID)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func (a *auditor) checkPublished(ctx context.Context) error {
 		}
 		f := a.shards.find(id)
 		if f == nil || f.now != activated {
-			if f, failed = a.alone(ctx, id); failed != nil {
+			if f, _, _, failed = a.again(ctx, id); failed != nil {
 				return false
 			}
 		}

@@ -14,7 +14,6 @@ import (
 // TestEachRuleSeesWhatBreaksIt tampers with one thing in a ledger that is true otherwise, and expects one breach, of that rule.
 func TestEachRuleSeesWhatBreaksIt(t *testing.T) {
 	t.Parallel()
-	late := func(o *audit.Options) { o.Now = func() time.Time { return time.Now().Add(24 * time.Hour) } }
 	for name, c := range map[string]struct {
 		rule   audit.Rule
 		tamper func(*customer)
@@ -145,12 +144,12 @@ func TestEachRuleSeesWhatBreaksIt(t *testing.T) {
 		"a deadline beyond the longest round": {audit.RuleGiveUp, func(c *customer) {
 			c.announce().slowDown(func(r *events.Record) { r.GiveUpAt = r.FirstAttemptAt.Add(46 * 24 * time.Hour) })
 		}, nil},
-		"forgotten, and not erased": {audit.RuleErased, func(c *customer) { c.announce().succeed().forget(false) }, []func(*audit.Options){late}},
+		"forgotten, and not erased": {audit.RuleErased, func(c *customer) { c.announce().succeed().forget(false) }, []func(*audit.Options){tomorrow}},
 		"forgotten, not erased, and come back": {audit.RuleErased, func(c *customer) {
 			c.announce().fail().forget(false).announce().lookAndSucceed()
-		}, []func(*audit.Options){late}},
-		"waiting for nothing":                   {audit.RuleOverdue, func(c *customer) { c.announce().slowDown() }, []func(*audit.Options){late}},
-		"claimed by nobody":                     {audit.RuleOverdue, func(c *customer) { c.announce().claim(time.Minute) }, []func(*audit.Options){late}},
+		}, []func(*audit.Options){tomorrow}},
+		"waiting for nothing":                   {audit.RuleOverdue, func(c *customer) { c.announce().slowDown() }, []func(*audit.Options){tomorrow}},
+		"claimed by nobody":                     {audit.RuleOverdue, func(c *customer) { c.announce().claim(time.Minute) }, []func(*audit.Options){tomorrow}},
 		"an announcement lost":                  {audit.RuleLost, func(c *customer) { c.announce() }, nil},
 		"an announcement lost after a failure":  {audit.RuleLost, func(c *customer) { c.announce().fail().announce() }, nil},
 		"an announcement lost while waiting":    {audit.RuleLost, func(c *customer) { c.announce().slowDown().announce() }, nil},

@@ -17,32 +17,20 @@ func (l *Ledger) Scan(ctx context.Context, stream string, subjects []string, fro
 	return l.each(ctx, stream, cfg, fn)
 }
 
-// keptTries is how often a family is read again that changes while it is read.
-const keptTries = 20
-
-// Kept is what the stream's leader has of a customer, oldest first: all of one moment. [Ledger.History] is quicker, and may lag.
-func (l *Ledger) Kept(ctx context.Context, domainID int64) ([]Entry, error) {
+// Kept is what the stream's leader has of a customer, oldest first. settled is false where it was written to meanwhile: as each
+// write may drop the oldest record of its state, one may be missing between others. [Ledger.History] is quicker, and may lag.
+func (l *Ledger) Kept(ctx context.Context, domainID int64) (kept []Entry, settled bool, err error) {
 	family := events.CustomerFamily(domainID)
-	for range keptTries {
-		newest, err := l.last(ctx, l.streams.Ledger, family)
-		if err != nil {
-			return nil, err
+	newest, err := l.last(ctx, l.streams.Ledger, family)
+	for next := uint64(1); err == nil; {
+		var m *stored
+		if m, err = l.get(ctx, l.streams.Ledger, map[string]any{"seq": next, "next_by_subj": family}); err != nil {
+			return nil, false, fmt.Errorf("read %s of stream %s: %w", family, l.streams.Ledger, err)
 		}
-		var kept []Entry
-		for next := uint64(1); ; {
-			m, err := l.get(ctx, l.streams.Ledger, map[string]any{"seq": next, "next_by_subj": family})
-			if err != nil {
-				return nil, fmt.Errorf("read %s of stream %s: %w", family, l.streams.Ledger, err)
-			}
-			if m == nil {
-				break
-			}
-			kept, next = append(kept, *m.entry()), m.Sequence+1
+		if m == nil {
+			return kept, len(kept) == 0 && newest == nil || len(kept) > 0 && kept[len(kept)-1].Sequence == sequenceOf(newest), nil
 		}
-		// A write makes room for itself by dropping the oldest: what was read over one is of no moment.
-		if n := len(kept); n == 0 && newest == nil || n > 0 && kept[n-1].Sequence == sequenceOf(newest) {
-			return kept, nil
-		}
+		kept, next = append(kept, *m.entry()), m.Sequence+1
 	}
-	return nil, fmt.Errorf("read %s of stream %s: it changes all the time", family, l.streams.Ledger)
+	return nil, false, err
 }
