@@ -7,7 +7,7 @@ COMMIT  ?= $(shell git rev-parse --verify --quiet HEAD 2>/dev/null || echo unkno
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt fuzz bench cover tools image demo check clean
+.PHONY: help build test race lint fmt fuzz chaos bench cover tools image demo check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ fmt: $(TOOLS)/gofumpt ## format the code
 fuzz: ## each fuzz target for a few seconds
 	.ci/run fuzz
 
+chaos: ## three workers, three NATS nodes, proxies between all, 200 kills: is anything lost? CHAOS='-customers 500 -kills 20' for less
+	go run ./internal/chaos $(CHAOS)
+
 bench: ## all benchmarks, ten runs each, into bin/bench.txt; compare two with tools/bin/benchstat
 	@mkdir -p $(BIN)
 	go test -run '^$$' -bench . -benchmem -count 10 ./... | tee $(BIN)/bench.txt
@@ -38,8 +41,9 @@ cover: ## coverage of the tests, as cover.html
 	go test -coverpkg ./... -coverprofile cover.out ./...
 	go tool cover -html cover.out -o cover.html
 
-tools: ## build the pinned tools into tools/bin: linters, nats, nats-server, benchstat
+tools: ## build the pinned tools into tools/bin: linters, nats, nats-server, toxiproxy-server, benchstat
 	go -C tools build -buildvcs=false -o $(TOOLS)/ tool
+	mv $(TOOLS)/server $(TOOLS)/toxiproxy-server
 
 $(TOOLS)/%: tools/go.mod
 	@$(MAKE) --no-print-directory tools

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"activation-worker/internal/events"
+)
+
+const firstID = 51_200_001
+
+// fate is what is meant for a customer.
+type fate string
+
+const (
+	ready     fate = "ready"            // nothing is in the way
+	twice     fate = "announced twice"  // by two events
+	backlog   fate = "announced of old" // waits behind the others, is looked up first
+	lateDNS   fate = "DNS appears late" // after the first no
+	lateTerms fate = "terms come late"  // likewise
+	refused   fate = "refused"          // the partner says no for good
+	invalid   fate = "invalid message"  // no customer at all
+)
+
+// fates are the shares of each; the rest is ready.
+var fates = []struct {
+	fate  fate
+	share float64
+}{{twice, 0.04}, {backlog, 0.03}, {lateDNS, 0.03}, {lateTerms, 0.02}, {refused, 0.01}, {invalid, 0.01}}
+
+// outcome is where a fate has to end.
+func (f fate) outcome() (events.State, events.Reason) {
+	if f == refused {
+		return events.Failed, events.Refused
+	}
+	return events.Activated, ""
+}
+
+// Guest is a customer, or a message that names none.
+type Guest struct {
+	ID   int64
+	Fate fate
+	At   time.Duration // of the announcement
+	Noes int           // how often it is put off before what it lacks is there
+	Body string        // of an invalid message
+}
+
+// guests draws who comes and when: evenly, until a little before the end, so that the last blows find work too.
+func guests(o options, end time.Duration) []Guest {
+	draw := drawer(o.seed, "guests")
+	all := make([]Guest, 0, o.customers)
+	for i := range o.customers {
+		g := Guest{ID: firstID + int64(i), Fate: pick(draw), At: time.Duration(float64(end) * 0.95 * float64(i) / float64(o.customers)).Truncate(ms)}
+		switch g.Fate {
+		case lateDNS, lateTerms:
+			g.Noes = 1 + draw.IntN(2)
+		case invalid:
+			g.Body = spoilt(draw, g.ID)
+		}
+		all = append(all, g)
+	}
+	return all
+}
+
+func pick(draw *rand.Rand) fate {
+	at := draw.Float64()
+	for _, f := range fates {
+		if at -= f.share; at < 0 {
+			return f.fate
+		}
+	}
+	return ready
+}
+
+// spoilt is a message that nobody can act on.
+func spoilt(draw *rand.Rand, id int64) string {
+	forms := []string{`not JSON %d`, `{"domain":"%d.example"}`, `{"domainId":%d.5}`, `{"domainId":%d,"domainId":1}`, `[%d]`, `{"domainId":-%d}`, `{"domainId":%d} trailing`}
+	return fmt.Sprintf(forms[draw.IntN(len(forms))], id)
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"activation-worker/internal/events"
+	"activation-worker/internal/partnerapi/simulator"
+)
+
+// await waits until every customer has reached what is meant for it and nothing is left to do.
+func (g *game) await(ctx context.Context) {
+	began := time.Now()
+	err := eventually(ctx, g.settle, func() error {
+		if open, some := g.view.open(g.plan.Guests); open > 0 {
+			return fmt.Errorf("%d customers have not reached what is meant for them within %s: %s", open, g.settle, strings.Join(some, "; "))
+		}
+		return nil
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			g.notes.breach("%v", err)
+		}
+		return
+	}
+	g.notes.say("every customer has reached its outcome, %s after the cure", time.Since(began).Round(100*ms))
+	if err := eventually(ctx, g.settle, func() error { return g.idle(ctx) }); err != nil && ctx.Err() == nil {
+		g.notes.breach("%s after every customer has reached its outcome: %v", g.settle, err)
+		return
+	}
+	g.notes.say("nothing is left to do")
+	if err := eventually(ctx, timersLimit, func() error { return g.timers(ctx) }); err != nil && ctx.Err() == nil {
+		g.notes.add("%v", err)
+	}
+}
+
+// timersLimit is how long timers of customers who are done may take to go. What is left then is no breach: a node that was killed can
+// have lost that it had dropped a timer (seen with nats-server 2.15.2), which then never fires, and nobody waits for.
+const timersLimit = 15 * time.Second
+
+func (g *game) timers(ctx context.Context) error {
+	count, err := g.waiting(ctx, events.SubjectTimers)
+	if err == nil && count > 0 {
+		err = fmt.Errorf("%d timers of customers who are done are left", count)
+	}
+	return err
+}
+
+// waiting counts the messages of the work stream.
+func (g *game) waiting(ctx context.Context, subject string) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	name := events.StreamsOf(events.DefaultStream).Work
+	stream, err := g.js.Stream(ctx, name)
+	if err != nil {
+		return 0, fmt.Errorf("stream %s: %w", name, err)
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject))
+	if err != nil {
+		return 0, fmt.Errorf("stream %s: %w", name, err)
+	}
+	sum := uint64(0)
+	for _, n := range info.State.Subjects {
+		sum += n
+	}
+	return sum, nil
+}
+
+// idle says what is still waiting to be done.
+func (g *game) idle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	streams := events.StreamsOf(events.DefaultStream)
+	for name, stream := range map[string]string{events.ConsumerActivator: events.DefaultIntakeStream, events.ConsumerDue: streams.Work, events.ConsumerRedo: streams.Work} {
+		cons, err := g.js.Consumer(ctx, stream, name)
+		if err != nil {
+			return fmt.Errorf("consumer %s: %w", name, err)
+		}
+		if info := cons.CachedInfo(); info.NumPending > 0 || info.NumAckPending > 0 {
+			return fmt.Errorf("consumer %s has %d messages waiting and %d not acknowledged", name, info.NumPending, info.NumAckPending)
+		}
+	}
+	for _, subject := range []string{events.SubjectDue, events.SubjectRedo} {
+		n, err := g.waiting(ctx, subject)
+		if err == nil && n > 0 {
+			err = fmt.Errorf("%d wake-ups are left as %s", n, subject)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	rejected, err := g.js.Stream(ctx, streams.Rejected)
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", streams.Rejected, err)
+	}
+	want := uint64(0)
+	for _, guest := range g.plan.Guests {
+		if guest.Fate == invalid {
+			want++
+		}
+	}
+	if n := rejected.CachedInfo().State.Msgs; n != want {
+		return fmt.Errorf("%d invalid messages were announced and %d rejected", want, n)
+	}
+	return nil
+}
+
+// judge asks whether the promises were kept, writes down what is needed to look closer, and reports.
+func (g *game) judge(ctx context.Context) error {
+	journal := g.partner.Journal()
+	g.audit(ctx, journal)
+	g.panics()
+	text := g.report(journal)
+	g.notes.mu.Lock()
+	fmt.Fprint(g.notes.out, text)
+	g.notes.mu.Unlock()
+	if err := os.WriteFile(filepath.Join(g.site.dir, "report.txt"), []byte(text), 0o600); err != nil {
+		return err
+	}
+	if err := keepJournal(g.site.dir, journal); err != nil {
+		return err
+	}
+	if g.notes.broken() {
+		return fmt.Errorf("a promise was broken; the same plan again: -seed %d -customers %d -kills %d", g.seed, g.customers, g.kills)
+	}
+	return nil
+}
+
+func keepJournal(dir string, journal simulator.Journal) error {
+	file, err := os.OpenFile(filepath.Join(dir, "journal.jsonl"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	to := json.NewEncoder(file)
+	for _, call := range journal.Calls {
+		if err := to.Encode(call); err != nil {
+			return err
+		}
+	}
+	return file.Close()
+}
+
+// panics looks for crashes in what workers said.
+func (g *game) panics() {
+	for i := range workerCount {
+		name := g.site.logFile(fmt.Sprintf("worker-%d", i+1))
+		text, err := os.ReadFile(name)
+		if err != nil {
+			g.notes.add("%v", err)
+			continue
+		}
+		for _, sign := range []string{"\npanic:", "\nfatal error:", "DATA RACE"} {
+			if strings.Contains(string(text), sign) {
+				g.notes.breach("%s says %q", name, strings.TrimSpace(sign))
+			}
+		}
+	}
+}
+
+// audit asks the ledger and the partner.
+func (g *game) audit(_ context.Context, journal simulator.Journal) {
+	for _, breach := range journal.Check() {
+		g.notes.breach("the partner saw: %s", breach)
+	}
+	for id, n := range journal.Customers {
+		if n.Applied > 1 {
+			g.notes.breach("customer %d: %d activate calls took effect", id, n.Applied)
+		}
+	}
+}
+
+// report is the table at the end.
+func (g *game) report(journal simulator.Journal) string {
+	var b strings.Builder
+	section := func(title string, lines []string) {
+		if len(lines) > 0 {
+			fmt.Fprintf(&b, "\n%s\n  %s\n", title, strings.Join(lines, "\n  "))
+		}
+	}
+	records, takeovers := g.view.sums()
+	sum := func(what string, n int) string { return fmt.Sprintf("%-36s %7d", what, n) }
+	section("blows", g.notes.table())
+	section("customers", g.view.outcomes())
+	activates, lookups, faulty, lost, again := 0, 0, 0, 0, 0
+	active := map[int64]bool{}
+	for _, c := range journal.Calls {
+		if c.Fault != "" {
+			faulty++
+		}
+		switch c.Op {
+		case simulator.OpActivate:
+			activates++
+			if active[c.DomainID] {
+				again++
+			}
+			if c.Applied {
+				active[c.DomainID] = true
+				if c.Lost {
+					lost++
+				}
+			}
+		case simulator.OpCustomer:
+			lookups++
+		}
+	}
+	section("calls", []string{
+		sum("activate", activates), sum("look-up", lookups), sum("others", len(journal.Calls)-activates-lookups), sum("met a fault", faulty),
+		sum("applied, and the answer was lost", lost), sum("for a customer active already", again),
+	})
+	section("ledger", []string{sum("records", records), sum("takeovers", takeovers)})
+	section("odd", g.notes.odd)
+	section("BREACHES", g.notes.breaches)
+	if len(g.notes.breaches) == 0 {
+		b.WriteString("\nno breach\n")
+	}
+	return b.String()
+}
