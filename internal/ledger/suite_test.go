@@ -44,6 +44,7 @@ var cases = []struct {
 	{"a replayed customer is woken in the lane of replays", testRedoTarget},
 
 	{"a sweep arms what nothing will wake", testSweep},
+	{"a sweep does not rely on a timer that has not fired", testSweepStaleTimer},
 	{"a sweep of many", testSweepMany},
 	{"one sweeps at a time", testSweepAlone},
 	{"a sweep that is stopped frees the place", testSweepStopped},

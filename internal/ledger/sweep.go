@@ -27,6 +27,8 @@ const (
 	sweepIdle = 30 * time.Second
 	// sweepGrace is how late a record is before it is looked at: its wake-up may be on its way.
 	sweepGrace = 2 * time.Second
+	// timerGrace is how late a timer is before it counts as one that never fires: clocks differ, and the server was perhaps away.
+	timerGrace = 15 * time.Second
 )
 
 // Sweep finds what should have been woken and has neither timer nor wake-up nor a live
@@ -137,7 +139,7 @@ func (l *Ledger) Attended(ctx context.Context, domainID int64, sequence uint64) 
 		stream, filter string
 		quiet          func(*stored) bool
 	}{
-		{l.streams.Work, events.TimerSubject(domainID), func(m *stored) bool { return m == nil }},
+		{l.streams.Work, events.TimerSubject(domainID), func(m *stored) bool { return !l.willFire(m) }},
 		{l.streams.Work, events.DueSubject(domainID), func(m *stored) bool { return m == nil }},
 		{l.streams.Work, events.RedoSubject(domainID), func(m *stored) bool { return m == nil }},
 		{l.streams.Ledger, events.CustomerFamily(domainID), func(m *stored) bool { return sequenceOf(m) == sequence }},
@@ -148,6 +150,20 @@ func (l *Ledger) Attended(ctx context.Context, domainID int64, sequence uint64) 
 		}
 	}
 	return false, nil
+}
+
+// willFire reports whether a timer can still be relied on. A node that was killed can have lost that it had dropped one after it
+// fired, and is left with a timer that never fires again, and that it shows to everybody once it leads (nats-server 2.15.2).
+func (l *Ledger) willFire(timer *stored) bool {
+	if timer == nil {
+		return false
+	}
+	header, err := nats.DecodeHeadersMsg(timer.Header)
+	if err != nil {
+		return false
+	}
+	at, err := time.Parse(scheduleAt, header.Get(scheduleHeader))
+	return err == nil && l.now().Sub(at) < timerGrace
 }
 
 // DueAt is when a record must be looked at again: a deferred one at its next attempt, a

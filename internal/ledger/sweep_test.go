@@ -104,6 +104,47 @@ func testSweep(t *testing.T, p *place, _ *world) {
 	}
 }
 
+// Such a timer is what nats-server 2.15.2 shows after a node that was killed leads again: it has fired, and is still there.
+func testSweepStaleTimer(t *testing.T, p *place, _ *world) {
+	w := p.world(t)
+	ctx := limited(t)
+	now := time.Now()
+	fires := now.Add(time.Hour)
+	l := w.ledger(t, at(now))
+	store(t, l, record(1, events.Deferred, due(now.Add(-time.Hour))), 0)
+	if err := l.Arm(ctx, 1, events.DueSubject(1), fires); err != nil {
+		t.Fatal(err)
+	}
+	sweep := func(when time.Time, want int) {
+		t.Helper()
+		l := w.ledger(t, at(when))
+		total := 0
+		eventually(t, func(ctx context.Context) error { // a replica that lags does not show the sweep all
+			n, err := l.Sweep(ctx, "w1", noForeign(t))
+			if total += n; err == nil && total < want {
+				return fmt.Errorf("armed %d, want %d", total, want)
+			}
+			return err
+		})
+		if total != want {
+			t.Errorf("%s after the timer's time the sweep armed %d timers, want %d", when.Sub(fires), total, want)
+		}
+	}
+	sweep(now, 0)
+	sweep(fires.Add(15*time.Second-time.Millisecond), 0)
+	sweep(fires.Add(15*time.Second), 1)
+	if m := w.last(t, w.layout.Streams.Work, events.TimerSubject(1)); m == nil {
+		t.Error("there is no timer after that")
+	}
+	if err := l.Disarm(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.js.Publish(ctx, events.TimerSubject(1), nil); err != nil { // no schedule at all
+		t.Fatal(err)
+	}
+	sweep(now, 1)
+}
+
 func testSweepMany(t *testing.T, p *place, _ *world) {
 	many := 260 // more than one batch
 	if testing.Short() {

@@ -9,6 +9,12 @@ import (
 	"activation-worker/internal/events"
 )
 
+// A schedule as the server reads it.
+const (
+	scheduleHeader = "Nats-Schedule"
+	scheduleAt     = "@at 2006-01-02T15:04:05.000000Z"
+)
+
 // Arm sets a customer's one wake-up, in place of any earlier one. The server fires it
 // once, at that time or soon after, as a message on target ([events.DueSubject],
 // [events.RedoSubject]); it is a hint only, the record says when.
@@ -17,7 +23,7 @@ func (l *Ledger) Arm(ctx context.Context, domainID int64, target string, at time
 		Subject: events.TimerSubject(domainID),
 		Header: nats.Header{
 			// Written here because the client's own option truncates to whole seconds.
-			"Nats-Schedule":        {"@at " + at.UTC().Format("2006-01-02T15:04:05.000000Z")},
+			scheduleHeader:         {at.UTC().Format(scheduleAt)},
 			"Nats-Schedule-Target": {target},
 		},
 	})
