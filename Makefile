@@ -31,7 +31,7 @@ fuzz: ## each fuzz target for a few seconds
 	.ci/run fuzz
 
 chaos: ## three workers, three NATS nodes, proxies between all, 200 kills: is anything lost? CHAOS='-customers 500 -kills 20' for less
-	go run ./internal/chaos $(CHAOS)
+	FAULTS_RECORD_VERSION=2 go run -tags faults ./internal/chaos $(CHAOS)
 
 bench: ## all benchmarks, ten runs each, into bin/bench.txt; compare two with tools/bin/benchstat
 	@mkdir -p $(BIN)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -58,7 +59,12 @@ func pointsOf(ctx context.Context, o options, binary string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the points of %s: %w", binary, err)
 	}
-	points := strings.Fields(string(out))
+	// Nobody asks for a replay or the like here.
+	points := slices.DeleteFunc(strings.Fields(string(out)), func(point string) bool {
+		return slices.ContainsFunc([]string{"forget.", "cancel.", "announce.replay", "disarm", "ack.request", "sweep.erase"}, func(of string) bool {
+			return strings.HasPrefix(point, of)
+		})
+	})
 	if len(points) == 0 {
 		return nil, errors.New("a worker built with the tag faults lists no points; leave them out with -points=false")
 	}

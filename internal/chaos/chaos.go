@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -240,7 +241,7 @@ func (g *game) connect(ctx context.Context) error {
 
 // setUp makes the streams, as soon as the cluster has a leader.
 func (g *game) setUp(ctx context.Context, binary string) error {
-	env := append(g.fleet.env, "NATS_URL=nats://"+g.site.clients[0],
+	env := append(slices.Clone(g.fleet.env), "NATS_URL=nats://"+g.site.clients[0],
 		"LINEWORKS_API_URL=http://"+g.site.toPartner[0]+apiPath, "LINEWORKS_TOKEN_URL=http://"+g.site.toPartner[0]+tokenPath)
 	return eventually(ctx, time.Minute, func() error {
 		p, err := launch("worker setup", g.site.logFile("setup"), env, binary, "setup", "--with-intake")

@@ -7,8 +7,8 @@
 // At the end everything is cured, every customer must reach the outcome that is meant for it, and an audit reads the whole ledger
 // and the partner's journal.
 //
-//	go run ./internal/chaos -customers 250 -kills 12 -seed 1
-//	go run ./internal/chaos -seed 7 -plan      what such a run would do
+//	make chaos CHAOS='-customers 250 -kills 12 -seed 1'
+//	make chaos CHAOS='-seed 7 -plan'      what such a run would do
 //
 // The plan is drawn from the seed before anything starts: when, what, whom, for how long. Which instruction a blow hits is up to
 // real time. Exit status: 0 nothing was lost, 1 something was or the run itself failed, 2 wrong usage, 130 interrupted.

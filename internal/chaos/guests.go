@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"activation-worker/internal/events"
@@ -46,12 +48,15 @@ type Guest struct {
 	Body string        // of an invalid message
 }
 
-// guests draws who comes and when: evenly, until a little before the end, so that the last blows find work too.
-func guests(o options, end time.Duration) []Guest {
+// guests draws who comes and when: half of them just before a blow, so that it finds work under way, the others at any time.
+func guests(o options, blows []Blow, end time.Duration) []Guest {
 	draw := drawer(o.seed, "guests")
 	all := make([]Guest, 0, o.customers)
 	for i := range o.customers {
-		g := Guest{ID: firstID + int64(i), Fate: pick(draw), At: time.Duration(float64(end) * 0.95 * float64(i) / float64(o.customers)).Truncate(ms)}
+		g := Guest{ID: firstID + int64(i), Fate: pick(draw), At: time.Duration(draw.Int64N(int64(end))).Truncate(ms)}
+		if draw.IntN(2) == 0 {
+			g.At = max(0, blows[draw.IntN(len(blows))].At-time.Duration(draw.Int64N(int64(justBefore))).Truncate(ms))
+		}
 		switch g.Fate {
 		case lateDNS, lateTerms:
 			g.Noes = 1 + draw.IntN(2)
@@ -60,8 +65,12 @@ func guests(o options, end time.Duration) []Guest {
 		}
 		all = append(all, g)
 	}
+	slices.SortStableFunc(all, func(a, b Guest) int { return cmp.Compare(a.At, b.At) })
 	return all
 }
+
+// justBefore is how long before a blow a customer is announced at most who is to be hit by it: about the time that an attempt takes.
+const justBefore = 400 * ms
 
 func pick(draw *rand.Rand) fate {
 	at := draw.Float64()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,8 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"activation-worker/internal/audit"
 	"activation-worker/internal/events"
-	"activation-worker/internal/partnerapi/simulator"
 )
 
 // await waits until every customer has reached what is meant for it and nothing is left to do.
@@ -115,16 +116,19 @@ func (g *game) idle(ctx context.Context) error {
 // judge asks whether the promises were kept, writes down what is needed to look closer, and reports.
 func (g *game) judge(ctx context.Context) error {
 	journal := g.partner.Journal()
-	g.audit(ctx, journal)
+	audited, err := g.audit(ctx, journal)
+	if err != nil {
+		return err
+	}
 	g.panics()
-	text := g.report(journal)
+	text := g.report(journal, audited)
 	g.notes.mu.Lock()
 	fmt.Fprint(g.notes.out, text)
 	g.notes.mu.Unlock()
 	if err := os.WriteFile(filepath.Join(g.site.dir, "report.txt"), []byte(text), 0o600); err != nil {
 		return err
 	}
-	if err := keepJournal(g.site.dir, journal); err != nil {
+	if err := errors.Join(keepLines(g.site.dir, "journal.jsonl", journal.Calls), keepLines(g.site.dir, "audit.json", []*audit.Report{audited})); err != nil {
 		return err
 	}
 	if g.notes.broken() {
@@ -133,14 +137,15 @@ func (g *game) judge(ctx context.Context) error {
 	return nil
 }
 
-func keepJournal(dir string, journal simulator.Journal) error {
-	file, err := os.OpenFile(filepath.Join(dir, "journal.jsonl"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+// keepLines writes things as JSON, one a line.
+func keepLines[T any](dir, name string, all []T) error {
+	file, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
 	to := json.NewEncoder(file)
-	for _, call := range journal.Calls {
-		if err := to.Encode(call); err != nil {
+	for _, one := range all {
+		if err := to.Encode(one); err != nil {
 			return err
 		}
 	}
@@ -162,63 +167,4 @@ func (g *game) panics() {
 			}
 		}
 	}
-}
-
-// audit asks the ledger and the partner.
-func (g *game) audit(_ context.Context, journal simulator.Journal) {
-	for _, breach := range journal.Check() {
-		g.notes.breach("the partner saw: %s", breach)
-	}
-	for id, n := range journal.Customers {
-		if n.Applied > 1 {
-			g.notes.breach("customer %d: %d activate calls took effect", id, n.Applied)
-		}
-	}
-}
-
-// report is the table at the end.
-func (g *game) report(journal simulator.Journal) string {
-	var b strings.Builder
-	section := func(title string, lines []string) {
-		if len(lines) > 0 {
-			fmt.Fprintf(&b, "\n%s\n  %s\n", title, strings.Join(lines, "\n  "))
-		}
-	}
-	records, takeovers := g.view.sums()
-	sum := func(what string, n int) string { return fmt.Sprintf("%-36s %7d", what, n) }
-	section("blows", g.notes.table())
-	section("customers", g.view.outcomes())
-	activates, lookups, faulty, lost, again := 0, 0, 0, 0, 0
-	active := map[int64]bool{}
-	for _, c := range journal.Calls {
-		if c.Fault != "" {
-			faulty++
-		}
-		switch c.Op {
-		case simulator.OpActivate:
-			activates++
-			if active[c.DomainID] {
-				again++
-			}
-			if c.Applied {
-				active[c.DomainID] = true
-				if c.Lost {
-					lost++
-				}
-			}
-		case simulator.OpCustomer:
-			lookups++
-		}
-	}
-	section("calls", []string{
-		sum("activate", activates), sum("look-up", lookups), sum("others", len(journal.Calls)-activates-lookups), sum("met a fault", faulty),
-		sum("applied, and the answer was lost", lost), sum("for a customer active already", again),
-	})
-	section("ledger", []string{sum("records", records), sum("takeovers", takeovers)})
-	section("odd", g.notes.odd)
-	section("BREACHES", g.notes.breaches)
-	if len(g.notes.breaches) == 0 {
-		b.WriteString("\nno breach\n")
-	}
-	return b.String()
 }

@@ -54,6 +54,10 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
+	if o.tags && o.versions && !readsNewer() {
+		return o, errors.New("chaos: records of the newer version could not be read: start as make chaos does, " +
+			"FAULTS_RECORD_VERSION=2 go run -tags faults ./internal/chaos, or with -versions=false")
+	}
 	o.clocks, o.versions, o.points = o.clocks && o.tags, o.versions && o.tags, o.points && o.tags
 	switch {
 	case f.NArg() > 0:

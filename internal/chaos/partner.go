@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,20 +19,11 @@ const (
 	tokenPath = simulator.TokenPath
 )
 
-// partner is the simulator, at one address for each worker, and the customers' DNS.
+// partner is the simulator, at an address for each worker's proxy, and the customers' DNS.
 type partner struct {
 	*simulator.Simulator
 	names     *simulator.DNSServer
 	listeners []net.Listener
-
-	mu      sync.Mutex
-	callers map[string][]arrival // by path
-}
-
-// arrival says through which worker's proxy a request came.
-type arrival struct {
-	at     time.Time
-	worker int
 }
 
 // hopeless are faults that refuse a customer for good (the partner says no, and nothing explains it), or that make everybody
@@ -48,14 +38,14 @@ func mix() []simulator.Fault {
 // newPartner opens the addresses.
 func newPartner(ctx context.Context, o options, addresses []string) (*partner, error) {
 	sim, err := simulator.New(simulator.Options{
-		Seed: o.seed, Latency: 30 * ms,
+		Seed: o.seed, Latency: 100 * ms, // so that a request is often under way
 		Leeway: 2 * clockSpread, // the workers' clocks are off
 	})
 	if err != nil {
 		return nil, err
 	}
 	sim.SetMix(o.faults, mix()...)
-	p := &partner{Simulator: sim, callers: map[string][]arrival{}}
+	p := &partner{Simulator: sim}
 	if p.names, err = sim.ListenDNS(ctx, "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
@@ -74,11 +64,8 @@ func newPartner(ctx context.Context, o options, addresses []string) (*partner, e
 func (p *partner) serve(ctx context.Context) error {
 	serving, ctx := errgroup.WithContext(ctx)
 	serving.Go(func() error { return p.names.Serve(ctx) })
-	for i, listener := range p.listeners {
-		server := &http.Server{ReadHeaderTimeout: 30 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			p.note(i+1, r.URL.Path)
-			p.ServeHTTP(w, r)
-		})}
+	for _, listener := range p.listeners {
+		server := &http.Server{ReadHeaderTimeout: 30 * time.Second, Handler: p}
 		serving.Go(func() error {
 			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 				return fmt.Errorf("serve the partner: %w", err)
@@ -92,12 +79,6 @@ func (p *partner) serve(ctx context.Context) error {
 		})
 	}
 	return serving.Wait()
-}
-
-func (p *partner) note(worker int, path string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.callers[path] = append(p.callers[path], arrival{time.Now(), worker})
 }
 
 // env are the settings with which a worker finds the partner, without its addresses.

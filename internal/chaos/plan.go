@@ -78,7 +78,7 @@ func newPlan(o options, points []string) Plan {
 	}
 	plan.End = max(plan.End, end)
 	slices.SortStableFunc(plan.Blows, func(a, b Blow) int { return cmp.Compare(a.At, b.At) })
-	plan.Guests = guests(o, plan.End)
+	plan.Guests = guests(o, plan.Blows, plan.End)
 	return plan
 }
 

@@ -20,7 +20,7 @@ type site struct {
 
 	clients, routes, monitors [nodeCount]string              // addresses of each node
 	probes                    [workerCount]string            // of each worker
-	partner                   [workerCount]string            // the simulator's, one for each worker, which so is known
+	partner                   [workerCount]string            // the simulator's, one for each worker's proxy
 	toNode                    [workerCount][nodeCount]string // what a worker takes a node for
 	toPartner                 [workerCount]string
 	toPeer                    [nodeCount][nodeCount]string

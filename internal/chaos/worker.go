@@ -28,12 +28,7 @@ type worker struct {
 	proc   *proc
 	starts int
 	spec   Start
-	frozen []span // by SIGSTOP
-	ids    []string
 }
-
-// span is from a moment to another.
-type span struct{ from, to time.Time }
 
 // fleet is what the workers have in common.
 type fleet struct {
@@ -76,7 +71,7 @@ func (w *worker) begin(ctx context.Context, spec Start) error {
 	if err != nil {
 		return err
 	}
-	w.proc, w.ids = p, append(w.ids, id)
+	w.proc = p
 	f.watching.Go(func() { w.watch(ctx, p, spec) })
 	return nil
 }
@@ -144,16 +139,14 @@ func (w *worker) stop(ctx context.Context) {
 	}
 }
 
-// freeze stops it where it stands for so long, and remembers when.
+// freeze stops it where it stands for so long.
 func (w *worker) freeze(ctx context.Context, d time.Duration) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	from := time.Now()
 	err := w.proc.signal(syscall.SIGSTOP)
 	pause(ctx, d)
 	if again := w.proc.signal(syscall.SIGCONT); err == nil {
 		err = again
 	}
-	w.frozen = append(w.frozen, span{from, time.Now()})
 	return err
 }
