@@ -31,8 +31,11 @@ func buildTools(ctx context.Context, dir string) error {
 	return nil
 }
 
-// buildWorker builds the worker into a directory.
+// buildWorker builds the worker into a directory, where no other is named.
 func buildWorker(ctx context.Context, o options, dir string) (string, error) {
+	if o.worker != "" {
+		return filepath.Abs(o.worker)
+	}
 	to := filepath.Join(dir, "worker")
 	args := []string{"./cmd/worker"}
 	if o.tags {

@@ -27,6 +27,7 @@ type options struct {
 	faults           float64
 	limit, settle    time.Duration
 	dir, tools       string
+	worker           string
 	planOnly, keep   bool
 	tags             bool // the worker can be built with the tag faults; without it there are neither clocks, versions nor points
 	clocks, versions bool
@@ -45,6 +46,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.DurationVar(&o.settle, "settle", 2*time.Minute, "after all is cured every customer must reach an outcome within this time")
 	f.StringVar(&o.dir, "dir", "", "directory for everything that the run writes; kept (default a temporary one, kept after a breach)")
 	f.StringVar(&o.tools, "tools", "tools/bin", "directory with nats-server and toxiproxy-server; what is missing is built into it")
+	f.StringVar(&o.worker, "worker", "", "worker to run, for example an older one (default one that is built now)")
 	f.BoolVar(&o.planOnly, "plan", false, "print the plan and end")
 	f.BoolVar(&o.keep, "keep", false, "keep the directory whatever comes out")
 	f.BoolVar(&o.tags, "tags", true, "build the worker with the tag faults, which the next three need")
