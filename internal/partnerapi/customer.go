@@ -54,6 +54,7 @@ func (t tally) seen() bool     { return t.yes+t.no > 0 }
 func readCustomer(body []byte, cut bool, domainID int64, maxPayload int) (Customer, string) {
 	var ours, active tally
 	var c Customer
+	status := false // was shown, whatever it is
 	wanted := strconv.FormatInt(domainID, 10)
 	whole := scan(body, func(name string, value any) {
 		switch name {
@@ -66,7 +67,7 @@ func readCustomer(body []byte, cut bool, domainID int64, maxPayload int) (Custom
 		case "domainType":
 			c.DomainType = codeOf(value)
 		case "partnership.status":
-			c.PartnershipStatus = codeOf(value)
+			c.PartnershipStatus, status = codeOf(value), true
 		}
 	})
 	switch {
@@ -78,6 +79,9 @@ func readCustomer(body []byte, cut bool, domainID int64, maxPayload int) (Custom
 		return Customer{}, "the answer is about another customer"
 	case !active.seen() && (cut || !whole):
 		return Customer{}, "the answer was cut off before it said whether the domain is active"
+	case !active.holds() && !status && (cut || !whole):
+		// What is missing may be what explains a no, and without it the no would be final.
+		return Customer{}, "the answer was cut off before it showed the partnership's status"
 	}
 	c.Active = active.holds()
 	c.Object, c.Altered = keep(body, cut, maxPayload)

@@ -148,7 +148,10 @@ func TestCustomerMayBeInactive(t *testing.T) {
 		"does not say":             {`{"domainId":51200931}`, false, ""},
 		"another customer":         {`{"domainId":5,"enableActiveDomain":false}`, false, Unclear},
 		"cut off before the state": {`{"domainId":51200931,"com`, false, Unclear},
-		"contradicts itself":       {`{"domainId":51200931,"enableActiveDomain":true,"enableActiveDomain":false}`, false, Unclear},
+		"cut off before the status of a customer who waits for the terms": {
+			`{"domainId":51200931,"enableActiveDomain":false,"partnership":{"sta`, false, Unclear,
+		},
+		"contradicts itself": {`{"domainId":51200931,"enableActiveDomain":true,"enableActiveDomain":false}`, false, Unclear},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
