@@ -229,7 +229,8 @@ func (g *game) connect(ctx context.Context) error {
 	}
 	err := eventually(ctx, 20*time.Second, func() (err error) {
 		g.nc, err = nats.Connect(urls[:len(urls)-1], nats.Name("chaos"), nats.MaxReconnects(-1), nats.ReconnectWait(200*ms),
-			nats.ReconnectBufSize(-1), nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2), nats.Timeout(2*time.Second))
+			nats.ReconnectBufSize(-1), nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2), nats.Timeout(2*time.Second),
+			nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { g.notes.log("our own connection: %v", err) }))
 		return err
 	})
 	if err != nil {
@@ -286,8 +287,8 @@ const progressEvery = 10 * time.Second
 func (g *game) progress(ctx context.Context) {
 	for pause(ctx, progressEvery) {
 		announced := g.feed.announced()
-		open, _ := g.view.open(announced)
+		waiting, wrong := g.view.open(announced)
 		_, takeovers := g.view.sums()
-		g.notes.say("%d of %d announced, %d open, %d takeovers, %d of %d blows", len(announced), g.customers, open, takeovers, g.notes.struck(), len(g.plan.Blows))
+		g.notes.say("%d of %d announced, %d on their way, %d takeovers, %d of %d blows", len(announced), g.customers, len(waiting)+len(wrong), takeovers, g.notes.struck(), len(g.plan.Blows))
 	}
 }

@@ -30,8 +30,11 @@ func (f *feed) run(ctx context.Context, began time.Time) error {
 		if g.Fate != invalid {
 			f.partner.Add(simulator.Customer{DomainID: g.ID, Terms: g.Fate != lateTerms, DNS: g.Fate != lateDNS})
 		}
-		if g.Fate == refused {
+		switch g.Fate {
+		case refused:
 			f.partner.Script(g.ID, simulator.OpActivate, "409:CONTRACT_ENDED*")
+		case lateTerms: // a whole look-up that does not show why the partner says no would make it final
+			f.partner.Script(g.ID, simulator.OpCustomer, "slow=0s-100ms*")
 		}
 		for _, msg := range messagesOf(g) {
 			if err := f.publish(ctx, msg); err != nil {

@@ -19,12 +19,17 @@ import (
 // await waits until every customer has reached what is meant for it and nothing is left to do.
 func (g *game) await(ctx context.Context) {
 	began := time.Now()
+	var wrong []string
 	err := eventually(ctx, g.settle, func() error {
-		if open, some := g.view.open(g.plan.Guests); open > 0 {
-			return fmt.Errorf("%d customers have not reached what is meant for them within %s: %s", open, g.settle, strings.Join(some, "; "))
+		var waiting []string
+		if waiting, wrong = g.view.open(g.plan.Guests); len(waiting) > 0 {
+			return fmt.Errorf("%d customers have no outcome %s after the cure: %s", len(waiting), g.settle, few(waiting))
 		}
 		return nil
 	})
+	if len(wrong) > 0 {
+		g.notes.breach("%d customers have another outcome than is meant for them: %s", len(wrong), few(wrong))
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			g.notes.breach("%v", err)

@@ -122,8 +122,9 @@ func (v *view) take(subject string, data []byte, stored time.Time) {
 	}
 }
 
-// open counts the customers, of those announced so far, who have not reached what is meant for them, and names some.
-func (v *view) open(announced []Guest) (count int, some []string) {
+// open sorts the customers, of those announced so far, who have not reached what is meant for them: those on their way, and those who
+// have ended otherwise. Each is described.
+func (v *view) open(announced []Guest) (waiting, wrong []string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, g := range announced {
@@ -133,18 +134,25 @@ func (v *view) open(announced []Guest) (count int, some []string) {
 		state, reason := g.Fate.outcome()
 		c := v.customers[g.ID]
 		switch {
-		case c != nil && c.State == state && (reason == "" || c.Reason == reason):
-			continue
-		case len(some) >= 10:
 		case c == nil:
-			some = append(some, fmt.Sprintf("%d (%s): no record", g.ID, g.Fate))
+			waiting = append(waiting, fmt.Sprintf("%d (%s): no record", g.ID, g.Fate))
+		case c.State == state && (reason == "" || c.Reason == reason):
+		case c.State == events.Started || c.State == events.Deferred:
+			waiting = append(waiting, fmt.Sprintf("%d (%s): %s", g.ID, g.Fate, c))
 		default:
-			some = append(some, fmt.Sprintf("%d (%s): %s %s since %s, worker %s", g.ID, g.Fate, c.State, c.Reason, c.Stored.Format("15:04:05.000"), c.Worker))
+			wrong = append(wrong, fmt.Sprintf("%d (%s): %s", g.ID, g.Fate, c))
 		}
-		count++
 	}
-	return count, some
+	return waiting, wrong
 }
+
+// String describes a customer's newest record.
+func (c *standing) String() string {
+	return fmt.Sprintf("%s %s since %s, worker %s", c.State, c.Reason, c.Stored.Format("15:04:05.000"), c.Worker)
+}
+
+// few are the first of many.
+func few(all []string) string { return strings.Join(all[:min(10, len(all))], "; ") }
 
 // outcomes counts the customers by state and, where there is one, reason.
 func (v *view) outcomes() []string {
