@@ -15,8 +15,8 @@ import (
 	"activation-worker/internal/broker"
 )
 
-// serverEnv makes the test's program a NATS server of one kind, see servers.
-const serverEnv = "POWERCUT_SERVER"
+// serverEnv makes the test's program a NATS server of one kind, see servers; filesEnv one that writes a few files.
+const serverEnv, filesEnv = "POWERCUT_SERVER", "POWERCUT_FILES"
 
 // servers are the ways in which a single server is run.
 var servers = map[string]func(dir string) (url string, err error){
@@ -60,6 +60,13 @@ func plain(o *server.Options) (string, error) {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(filesEnv) != "" {
+		if err := writeFiles(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if kind := os.Getenv(serverEnv); kind != "" {
 		url, err := servers[kind](os.Args[1])
 		if err != nil {

@@ -3,6 +3,8 @@ package powercut_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"testing"
 
 	"activation-worker/internal/broker/powercut"
@@ -30,7 +32,7 @@ func TestPowerCut(t *testing.T) {
 			t.Parallel()
 			r := work(t, c.kind, c.settled)
 			for _, m := range promised {
-				s := r.cuts(t, m, many(12))
+				s := r.cuts(t, m, many(9))
 				t.Logf("%s: %s", m, s)
 				if s.broken > 0 {
 					t.Errorf("%s: %d of %d cuts broke a promise", m, s.broken, s.cuts)
@@ -89,7 +91,11 @@ func TestPowerCutStrict(t *testing.T) {
 	}
 }
 
+// many is how many cuts are tried; POWERCUT_TIMES multiplies them for a long run.
 func many(n int) int {
+	if times, err := strconv.Atoi(os.Getenv("POWERCUT_TIMES")); err == nil {
+		return n * times
+	}
 	if testing.Short() {
 		return max(2, n/3)
 	}
