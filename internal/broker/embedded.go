@@ -72,6 +72,13 @@ func (e *Embedded) start(ctx context.Context, o EmbeddedOptions, host string, po
 	if err != nil {
 		return err
 	}
+	mended, err := mendSums(filepath.Join(o.Dir, server.JetStreamStoreDir))
+	if err != nil {
+		return err
+	}
+	for _, name := range mended {
+		o.Log.Warn("making or changing a stream or consumer was interrupted; it is complete now", zap.String("name", name))
+	}
 	log := &serverLog{log: o.Log.Named("nats"), quiet: o.Quiet}
 	e.server, err = server.NewServer(&server.Options{
 		ServerName: "activation-worker",
@@ -111,7 +118,7 @@ func (e *Embedded) Shutdown() {
 			e.server.Shutdown()
 			e.server.WaitForShutdown()
 		}
-		_ = e.lock.Close() // the lock is free whatever this says
+		unlockDir(e.lock)
 	})
 }
 

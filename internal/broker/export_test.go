@@ -47,6 +47,7 @@ var (
 	Widened       = widened
 	ReconnectWait = reconnectWait
 	CheckVersion  = checkVersion
+	MendSums      = mendSums
 )
 
 const ReconnectLongest = reconnectLongest

@@ -43,6 +43,12 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// unlockDir gives the lock free, also where a process that is just being started still holds a copy of the file.
+func unlockDir(f *os.File) {
+	_ = unix.Flock(int(f.Fd()), unix.LOCK_UN)
+	_ = f.Close() // the lock is free whatever this says
+}
+
 // writeHolder leaves our process id for whoever finds the directory locked.
 func writeHolder(f *os.File) error {
 	if err := f.Truncate(0); err != nil {

@@ -1,12 +1,14 @@
 package powercut
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // Model is what a disk and its file system lose at a power cut.
@@ -50,7 +52,8 @@ func (t *Trace) Restore(to string, cut Moment, m Model, draw *rand.Rand) error {
 
 func restore(to string, n *node, entries map[*node]map[string]*node, cut Moment, d Data, draw *rand.Rand) error {
 	if !n.dir {
-		return os.WriteFile(to, n.at(cut, d, draw), fileMode)
+		at := n.changed(cut)
+		return errors.Join(os.WriteFile(to, n.at(cut, d, draw), fileMode), os.Chtimes(to, at, at))
 	}
 	if err := os.MkdirAll(to, dirMode); err != nil {
 		return err
@@ -156,6 +159,17 @@ func (n *node) at(cut Moment, d Data, draw *rand.Rand) []byte {
 		return torn(old, cached, draw)
 	}
 	return old
+}
+
+// changed is the file's time, in the order of the changes.
+func (n *node) changed(cut Moment) time.Time {
+	last := Moment(0)
+	for _, c := range n.changes {
+		if c.began <= cut {
+			last = max(last, c.began)
+		}
+	}
+	return time.Unix(1e9, 0).Add(time.Duration(last) * time.Millisecond)
 }
 
 func (c change) apply(content []byte) []byte {
