@@ -16,9 +16,10 @@ import (
 )
 
 // mendSums finishes what was interrupted when a stream or consumer was being made or changed, and names it. The server
-// (2.15.2) writes meta.inf, whole or not at all, and then its checksum into meta.sum. After an end between the two it
-// does not load the stream, and does not write the sum when the stream is made again: until the next change every
-// start forgets the stream's consumers and how far they have read, though all messages are there.
+// (2.15.2) writes meta.inf, whole or not at all, and then its checksum into meta.sum. After an end between the two, also
+// by SIGKILL, no start finds the stream or consumer: one that is made again takes over messages and positions, but its
+// sum is not written either. Lost are the ledger's binding, the time at which the intake was created, and the start of a
+// worker that has to be told where to begin in an intake with old announcements.
 //
 // Only a sum that is missing or older than its file is mended. Any other that does not fit is damage, and stays for the
 // server to report. The server must not be running.
