@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -29,11 +31,16 @@ func FuzzDecode(f *testing.F) {
 			if !ok || u.Reason == "" || u.Detail == "" {
 				t.Fatalf("error is %v, want an Undecodable with reason and detail", err)
 			}
-			if _, _, err := events.EncodeRejection(m, u, source, 1<<20, at(5)); err != nil {
-				t.Fatalf("the rejection cannot be written: %v", err)
+			if id, ok := soundData(m.Data); ok && contentType == "" && specVersion == "" && (pointer == "" || pointer == "/domainId") {
+				t.Fatalf("plain JSON about %d is refused: %v", id, err)
 			}
+			if len(u.Detail) > 250+len(pointer) {
+				t.Errorf("the detail is %q", u.Detail)
+			}
+			checkRejection(t, m, u)
 			return
 		}
+		checkSound(t, a, m, pointer)
 		if a.DomainID < 1 || a.Event.ID == "" || len(a.Event.ID) > 512 || len(a.Reference) > events.MaxReference || !utf8.ValidString(a.Reference) {
 			t.Fatalf("accepted %+v", a)
 		}
@@ -66,6 +73,7 @@ func FuzzDecodeRecord(f *testing.F) {
 		if err != nil {
 			t.Fatalf("read, but cannot be written: %v", err)
 		}
+		checkUntouched(t, r, subject, msg, first)
 		again, err := events.DecodeRecord(events.CustomerSubject(r.DomainID, r.State), 42, first)
 		if err != nil {
 			t.Fatalf("written, but cannot be read: %v", err)
@@ -76,6 +84,8 @@ func FuzzDecodeRecord(f *testing.F) {
 		}
 	})
 }
+
+var requestSubject = regexp.MustCompile(`^activation\.request\.(replay|cancel|forget)(\.[A-Za-z0-9_-]{1,64}){2}$`)
 
 // FuzzRequest looks for a request that is neither refused in words nor fit to be carried
 // out and to be written again as it is.
@@ -88,8 +98,11 @@ func FuzzRequest(f *testing.F) {
 			}
 			return
 		}
-		if interval, err := r.Interval(); err != nil || interval <= 0 || r.Why == "" || len(r.IDs) > events.MaxRequestIDs || len(r.IDs) == 0 && r.Selection.Empty() {
+		if interval, err := r.Interval(); err != nil || interval <= 0 || strings.TrimSpace(r.Why) == "" || len(r.IDs) > events.MaxRequestIDs || len(r.IDs) == 0 && r.Selection.Empty() {
 			t.Fatalf("taken: %+v, interval %v, error %v", r, interval, err)
+		}
+		if !requestSubject.MatchString(subject) {
+			t.Fatalf("taken from %q", subject)
 		}
 		first, err := events.EncodeRequest(r, at(5))
 		if err != nil {
@@ -108,7 +121,7 @@ func FuzzRequest(f *testing.F) {
 
 func TestTheSeedFoldersAreNotEmpty(t *testing.T) {
 	t.Parallel()
-	for _, target := range []string{"FuzzDecode", "FuzzDecodeRecord", "FuzzRequest"} {
+	for _, target := range []string{"FuzzDecode", "FuzzDecodeRecord", "FuzzRequest", "FuzzShown"} {
 		seeds, err := filepath.Glob(filepath.Join("testdata", "fuzz", target, "*"))
 		if err != nil || len(seeds) == 0 {
 			t.Errorf("no seeds for %s, error %v", target, err)
