@@ -20,6 +20,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("NATS_URL", "nats://u:p@h:4222,tls://[::1]", "? [a]\n: b")
 	f.Add("WORKER_DNS_RESOLVERS", "authoritative,[2001:db8::1%eth0]:53,192.0.2.1", "worker_dns_resolvers: off")
 	f.Add("WORKER_DNS_SCHEDULE", "watch=1s/1s,call=1h/2h", "worker_dns_schedule: visible=5m")
+	f.Add("WORKER_ID", "a", "lineworks_scope: 'a # b: \"c\" d'")
 	f.Add("WORKER_CLASSIFICATION", "testdata/print.yaml", "worker_classification: testdata/settings.md")
 	f.Fuzz(func(t *testing.T, key, text, content string) {
 		if strings.Contains(text, "/dev/") || strings.Contains(content, "/dev/") {
@@ -40,8 +41,15 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		again := flagsOf(t, "--config", write(t, "again.yaml", printed(t, c)))
-		if _, err := Load(again, []string{key + "=" + text}); err != nil {
-			t.Errorf("printed settings are refused: %v\n%s", err, printed(t, c))
+		back, err := Load(again, []string{key + "=" + text})
+		if err != nil {
+			t.Fatalf("printed settings are refused: %v\n%s", err, printed(t, c))
+		}
+		for _, s := range settings() {
+			was, is := c.values[s.name], back.values[s.name]
+			if _, hiding := c.shownValue(s); !hiding && !was.computed && was.text != is.text {
+				t.Errorf("%s is %q, and %q when read back", s.name, was.text, is.text)
+			}
 		}
 	})
 }
