@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
@@ -81,8 +82,8 @@ func simpleRequest(cmd *cobra.Command, r events.Request, args []string, why, as 
 	if r.IDs, err = idsOf(args); err != nil {
 		return events.Progress{}, usageError{err}
 	}
-	if r.Why = strings.TrimSpace(why); r.Why == "" || len(r.Why) > events.MaxWhy {
-		return events.Progress{}, usageError{fmt.Errorf("--why: say why, for the audit trail, in at most %d bytes", events.MaxWhy)}
+	if r.Why = strings.TrimSpace(why); r.Why == "" || len(r.Why) > events.MaxWhy || !utf8.ValidString(r.Why) {
+		return events.Progress{}, usageError{fmt.Errorf("--why: say why, for the audit trail, in at most %d bytes of UTF-8", events.MaxWhy)}
 	}
 	c, err := config.Load(cmd.Flags(), os.Environ())
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -81,6 +82,9 @@ func (f *replayFlags) request(args []string, now time.Time) (events.Request, err
 	if f.reason != "" && !slices.Contains(events.Reasons(), r.Selection.Reason) {
 		fail("--reason: there is no reason %.40q; there are %s", f.reason, strings.Join(reasonNames(), ", "))
 	}
+	if f.code != "" && !events.IsCode(f.code) {
+		fail("--code: %.40q is none of the partner's codes: letters, digits, dot, _ and -, at most 64", f.code)
+	}
 	if _, err := r.Interval(); err != nil {
 		fail("--rate: %w", err)
 	}
@@ -96,8 +100,8 @@ func (f *replayFlags) request(args []string, now time.Time) (events.Request, err
 		fail("give domain ids, a selection of failed customers, or --rejected: one of these")
 	case r.Why == "" && !f.dryRun:
 		fail("--why is missing: say why, for the audit trail")
-	case len(r.Why) > events.MaxWhy:
-		fail("--why is longer than %d bytes", events.MaxWhy)
+	case len(r.Why) > events.MaxWhy || !utf8.ValidString(r.Why):
+		fail("--why is longer than %d bytes, or no valid UTF-8", events.MaxWhy)
 	}
 	return r, errors.Join(errs...)
 }

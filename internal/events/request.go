@@ -110,7 +110,7 @@ func (r Request) check() error {
 		return fmt.Errorf("it names more than %d customers", MaxRequestIDs)
 	case len(r.IDs) == 0 && r.Selection.Empty():
 		return errors.New("it selects nobody")
-	case len(r.Selection.Code) > maxToken || strings.ContainsFunc(r.Selection.Code, func(c rune) bool { return c != '.' && notInToken(c) }):
+	case r.Selection.Code != "" && !IsCode(r.Selection.Code):
 		return errors.New("its code is none: letters, digits, dot, _ and -, at most 64")
 	case len(r.Selection.Replay) > maxToken || strings.ContainsFunc(r.Selection.Replay, notInToken):
 		return fmt.Errorf("%.60q is no id of a replay", r.Selection.Replay)
@@ -126,6 +126,11 @@ func (r Request) check() error {
 		return err
 	}
 	return nil
+}
+
+// IsCode reports whether a text can be one of the partner's error codes as the ledger keeps them.
+func IsCode(s string) bool {
+	return s != "" && len(s) <= maxToken && !strings.ContainsFunc(s, func(c rune) bool { return c != '.' && notInToken(c) })
 }
 
 // Token makes of a text what can stand in one token of a subject as a user or an id: other characters become _.
