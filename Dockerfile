@@ -3,7 +3,7 @@
 #   docker build --build-arg VERSION=1.2.3 --build-arg COMMIT="$(git rev-parse HEAD)" -t activation-worker .
 #   docker run --rm activation-worker version
 
-FROM golang:1.26-bookworm AS builder
+FROM golang:1.26.8-bookworm AS builder
 WORKDIR /src
 
 # The modules change seldom: a layer of their own.

@@ -7,7 +7,7 @@ COMMIT  ?= $(shell git rev-parse --verify --quiet HEAD 2>/dev/null || echo unkno
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt fuzz chaos bench cover tools image demo check clean
+.PHONY: help build test race lint fmt fuzz chaos mutants bench cover tools sbom licenses image demo check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,11 +27,14 @@ lint: ## format, vet, staticcheck, golangci-lint
 fmt: $(TOOLS)/gofumpt ## format the code
 	$(TOOLS)/gofumpt -w .
 
-fuzz: ## each fuzz target for a few seconds
+fuzz: ## each fuzz target for a few seconds; FUZZ_SECONDS=600 for ten minutes of processor time each
 	.ci/run fuzz
 
 chaos: ## three workers, three NATS nodes, proxies between all, 200 kills: is anything lost? CHAOS='-customers 500 -kills 20' for less
 	FAULTS_RECORD_VERSION=2 go run -tags faults ./internal/chaos $(CHAOS)
+
+mutants: $(TOOLS)/mutants ## break the worker in ways its promises forbid: which test notices?
+	$(TOOLS)/mutants
 
 bench: ## all benchmarks, ten runs each, into bin/bench.txt; compare two with tools/bin/benchstat
 	@mkdir -p $(BIN)
@@ -41,12 +44,20 @@ cover: ## coverage of the tests, as cover.html
 	go test -coverpkg ./... -coverprofile cover.out ./...
 	go tool cover -html cover.out -o cover.html
 
-tools: ## build the pinned tools into tools/bin: linters, nats, nats-server, toxiproxy-server, benchstat
+tools: ## build the pinned tools into tools/bin: linters, nats, nats-server, toxiproxy-server, benchstat, bom, mutants
 	go -C tools build -buildvcs=false -o $(TOOLS)/ tool
 	mv $(TOOLS)/server $(TOOLS)/toxiproxy-server
 
 $(TOOLS)/%: tools/go.mod
 	@$(MAKE) --no-print-directory tools
+
+sbom: build $(TOOLS)/bom ## bin/worker.cdx.json, the bill of materials of bin/worker (CycloneDX)
+	$(TOOLS)/bom -version $(VERSION) $(BIN)/worker >$(BIN)/worker.cdx.json
+
+licenses: $(TOOLS)/bom ## docs/licenses.md, the modules in the worker and their licences
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 GOOS=linux go build -trimpath -buildvcs=false -o $(BIN)/worker-linux ./cmd/worker
+	$(TOOLS)/bom -markdown $(BIN)/worker-linux >docs/licenses.md
 
 image: ## build the container image with the local Docker engine
 	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t activation-worker:$(VERSION) .

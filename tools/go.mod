@@ -2,8 +2,12 @@ module activation-worker/tools
 
 go 1.26.0
 
+toolchain go1.26.8
+
 tool (
 	github.com/Shopify/toxiproxy/v2/cmd/server
+	activation-worker/tools/bom
+	activation-worker/tools/mutants
 	github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	github.com/nats-io/nats-server/v2
 	github.com/nats-io/natscli/nats
@@ -11,6 +15,8 @@ tool (
 	honnef.co/go/tools/cmd/staticcheck
 	mvdan.cc/gofumpt
 )
+
+require github.com/google/licensecheck v0.3.1
 
 require (
 	4d63.com/gocheckcompilerdirectives v1.4.0 // indirect

@@ -96,6 +96,8 @@ func FuzzReplay(f *testing.F) {
 	f.Add("", "", "", "", "customer has corrected the record", "30/m", "51200931 51200932", false, false, false)
 	f.Add("", "", "", "", "", "1/s", "", true, false, true)
 	f.Add("", "", "", "", "pointer was wrong", "100000/s", "", false, true, false)
+	f.Add("", "", "", "", "x", "30/m", "", false, false, false)
+	f.Add("", "", "24h", "", "x", "0/m", "", false, false, false)
 	f.Add("", "a b", "", "", "x", "30/m", "", false, false, false)
 	f.Add("", strings.Repeat("C", 65), "", "", "x", "30/m", "", false, false, false)
 	f.Add("", "", "-1h", "1e9h", "x", "0/m", "", false, false, false)
@@ -126,6 +128,9 @@ func FuzzReplay(f *testing.F) {
 		if taken.Why != r.Why || taken.Rate != r.Rate || !slices.Equal(taken.IDs, r.IDs) || taken.Selection.Reason != r.Selection.Reason || taken.Selection.Code != r.Selection.Code ||
 			!taken.Selection.Since.Equal(r.Selection.Since) || !taken.Selection.Until.Equal(r.Selection.Until) || taken.Selection.AllFailed != allFailed || taken.Selection.Rejected != rejected {
 			t.Errorf("asked for %+v, taken as %+v", r, taken)
+		}
+		if ago, err := time.ParseDuration(since); err == nil && !r.Selection.Since.Equal(fuzzedMoment.Add(-ago)) {
+			t.Errorf("--since %q is %v", since, r.Selection.Since)
 		}
 		var list listFilter
 		if err := list.read(nil, []string{reason}, since, fuzzedMoment); err == nil && !list.since.Equal(r.Selection.Since) {
