@@ -104,7 +104,7 @@ func FuzzReplay(f *testing.F) {
 	f.Add("", "", "9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00+23:59", " \t", "100001/h", "0", false, false, false)
 	f.Add("nosuch", "", "24h", "", strings.Repeat("\xff", 400), "30/m/m", "1 x", true, true, false)
 	f.Add("", "", "24h", "", strings.Repeat("\xff", 400), "", "", false, false, false)
-	f.Add("", "", "", "", "a\x1b[2Jb", "30/m", strings.Repeat("1 ", 20001), false, false, false)
+	f.Add("", "", "", "", "a\x1b[2Jb", "30/m", strings.Repeat("1 ", 12), false, false, false)
 	f.Fuzz(func(t *testing.T, reason, code, since, until, why, rate, ids string, allFailed, rejected, dryRun bool) {
 		flags := replayFlags{reason: reason, code: code, since: since, until: until, why: why, rate: rate, allFailed: allFailed, rejected: rejected, dryRun: dryRun}
 		r, err := flags.request(strings.Fields(ids), fuzzedMoment)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -54,12 +55,16 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// FuzzClassification: whatever the file holds gives entries that can be printed on a line, or problems of one line.
+const codeBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+
+// FuzzClassification: whatever the file holds gives entries that re-label a definite no, each once, or problems of one line.
 func FuzzClassification(f *testing.F) {
 	for _, content := range []string{
 		"- {status: 409, code: ALREADY_DONE, reason: refused}\n- status: 404\n  reason: customer_not_found\n",
 		`[{"status": 409, "code": null, "reason": "transient"}]`,
 		"- &a {status: 408, reason: [refused]}\n- *a\n- {<<: *a}", "[]\n---\n[]", "- {status: 409,", "\xff", "- ? {a: b}\n  : c",
+		"- {status: 408, reason: refused}", "- {status: 0409, reason: refused}", "- {status: 409, reason: cancelled}", "- {status: 409, code: 'a b', reason: refused}",
+		"- {status: 409, code: A, reason: refused}\n- {status: 409, code: A, reason: transient}\n", "- {status: 500, reason: refused}", "- {status: 409, status: 410, reason: refused}",
 	} {
 		f.Add(content)
 	}
@@ -70,10 +75,17 @@ func FuzzClassification(f *testing.F) {
 				t.Errorf("unclear problem: %q", problem)
 			}
 		}
+		if len(problems) > 0 {
+			return // nothing of it is used
+		}
+		pairs := map[Classification]bool{}
 		for _, entry := range entries {
-			if len(problems) == 0 && (strings.ContainsFunc(entry.String(), isControl) || entry.Reason == "" || entry.Status < 400) {
+			pair := Classification{Status: entry.Status, Code: entry.Code}
+			if entry.Status < 400 || entry.Status > 499 || entry.Status == 408 || !slices.Contains(classifiable(), entry.Reason) ||
+				len(entry.Code) > 64 || strings.Trim(entry.Code, codeBytes) != "" || pairs[pair] {
 				t.Errorf("taken as an entry: %q", entry)
 			}
+			pairs[pair] = true
 		}
 	})
 }
