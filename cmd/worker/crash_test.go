@@ -63,9 +63,7 @@ func TestDeathAtEveryPoint(t *testing.T) {
 	c.feed.settle(w)
 	drained(t.Context(), t, s.js)
 	w.stop()
-	view := viewLedger(t, s.js)
-	view.catchUp(t.Context())
-	c.feed.check(view)
+	c.feed.check(t)
 
 	var table bytes.Buffer
 	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)

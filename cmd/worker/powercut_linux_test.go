@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"activation-worker/internal/audit"
 	"activation-worker/internal/broker/brokertest"
 	"activation-worker/internal/broker/powercut"
 	"activation-worker/internal/events"
@@ -191,30 +191,10 @@ func (c *powerRig) finish() {
 	}
 	drained(ctx, t, js)
 	view.catchUp(ctx)
-	w.stop()
+	report := audited(t, js, c.site.partner.Journal(), audit.Caps{})
+	w.stop() // with its server
 
-	takeovers := 0
-	for id, family := range view.families {
-		for i, r := range family {
-			if wrong := misfit(family[:i], r); wrong != "" {
-				t.Errorf("customer %d: record %d of %d, %s: %s", id, i+1, len(family), r.State, wrong)
-			}
-			if r.Trigger.Kind == events.TriggerRecovery {
-				takeovers++
-			}
-		}
-	}
-	journal := c.site.partner.Journal()
-	for _, breach := range journal.Check() {
-		t.Errorf("the partner saw: %s", breach)
-	}
-	for _, call := range journal.Calls {
-		if call.Op == simulator.OpActivate && call.Status != http.StatusUnauthorized {
-			if wrong := unlicensed(view.families[call.DomainID], call); wrong != "" {
-				t.Errorf("customer %d: activate at %s %s", call.DomainID, call.At.Format(time.StampMicro), wrong)
-			}
-		}
-	}
+	takeovers := report.Ledger.Takeovers
 	if takeovers == 0 || c.held == 0 {
 		t.Errorf("%d takeovers, %d records held against a cut: the cuts tested nothing", takeovers, c.held)
 	}
