@@ -57,7 +57,7 @@ sbom: build $(TOOLS)/bom ## bin/worker.cdx.json, the bill of materials of bin/wo
 licenses: $(TOOLS)/bom ## docs/licenses.md, the modules in the worker and their licences
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 GOOS=linux go build -trimpath -buildvcs=false -o $(BIN)/worker-linux ./cmd/worker
-	$(TOOLS)/bom -markdown $(BIN)/worker-linux >docs/licenses.md
+	$(TOOLS)/bom -markdown $(BIN)/worker-linux >$(BIN)/licenses.md && mv $(BIN)/licenses.md docs/
 
 image: ## build the container image with the local Docker engine
 	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t activation-worker:$(VERSION) .
