@@ -22,13 +22,13 @@ func chaos(ctx context.Context, o options, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	kept := o.keep
+	kept := o.keep || o.dir != ""
 	defer func() {
-		if kept || err != nil {
+		if kept || err != nil && !errors.Is(ctx.Err(), context.Canceled) { // interrupted: nobody wants to look closer
 			fmt.Fprintf(out, "logs, plan, journal and report are in %s\n", site.dir)
 			return
 		}
-		err = remove()
+		err = errors.Join(err, remove())
 	}()
 	if err := buildTools(ctx, site.tools); err != nil {
 		return err
@@ -43,6 +43,7 @@ func chaos(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	plan := newPlan(o, points)
 	if o.planOnly {
+		kept = false
 		plan.print(out)
 		return nil
 	}

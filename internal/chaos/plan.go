@@ -188,7 +188,7 @@ func (p *planner) workers(length time.Duration) ([]Blow, time.Duration) {
 				some[j].Start = p.start(version)
 				if some[j].Kind == workerKilled && len(p.points) > 0 && pointed.IntN(4) == 0 {
 					some[j].Kind = workerPoint
-					some[j].Start.Point = fmt.Sprintf("%s:%d", p.points[pointed.IntN(len(p.points))], 1+pointed.IntN(5))
+					some[j].Start.Point = fmt.Sprintf("%s:%d", p.points[pointed.IntN(len(p.points))], 1+pointed.IntN(2))
 				}
 			}
 			laid, over := lay(draw, some, free[i], until)
