@@ -175,7 +175,11 @@ func (g *game) start(ctx context.Context, binary string) error {
 	if err := g.connect(ctx); err != nil {
 		return err
 	}
-	g.fleet = &fleet{site: g.site, binary: binary, env: append(g.partner.env(), settings()...), tags: g.tags, notes: g.notes}
+	known := fmt.Sprintf("- {status: %d, code: %s, reason: refused}\n", contractEnded, endedCode)
+	if err := os.WriteFile(filepath.Join(g.site.dir, classification), []byte(known), 0o600); err != nil {
+		return err
+	}
+	g.fleet = &fleet{site: g.site, binary: binary, env: append(g.partner.env(), settings(g.site.dir)...), tags: g.tags, notes: g.notes}
 	if err := g.setUp(ctx, binary); err != nil {
 		return err
 	}
@@ -202,8 +206,9 @@ func (g *game) grant(guest Guest) {
 }
 
 // settings are the same for all workers: a lease as short as can be, and no limit of the rate.
-func settings() []string {
+func settings(dir string) []string {
 	return []string{
+		"WORKER_CLASSIFICATION=" + filepath.Join(dir, classification),
 		"WORKER_CONSOLE_ADDR=off",
 		"WORKER_LOG_FORMAT=json",
 		"WORKER_STREAM_MAX_BYTES=2GiB",
@@ -218,6 +223,9 @@ func settings() []string {
 		"WORKER_BACKOFF=transient=500ms/1s,unknown_outcome=" + settling + ",partner_unavailable=1s,terms_pending=9s",
 	}
 }
+
+// classification is the file of the answers that workers know.
+const classification = "classification.yaml"
 
 // concurrency is a worker's simultaneous requests.
 const concurrency = 16

@@ -30,12 +30,7 @@ func (f *feed) run(ctx context.Context, began time.Time) error {
 		if g.Fate != invalid {
 			f.partner.Add(simulator.Customer{DomainID: g.ID, Terms: g.Fate != lateTerms, DNS: g.Fate != lateDNS})
 		}
-		switch g.Fate {
-		case refused:
-			f.partner.Script(g.ID, simulator.OpActivate, "409:CONTRACT_ENDED*")
-		case lateTerms: // a whole look-up that does not show why the partner says no would make it final
-			f.partner.Script(g.ID, simulator.OpCustomer, "slow=0s-100ms*")
-		}
+		f.plainly(g)
 		for _, msg := range messagesOf(g) {
 			if err := f.publish(ctx, msg); err != nil {
 				return fmt.Errorf("announce %d: %w", g.ID, err)
@@ -45,6 +40,27 @@ func (f *feed) run(ctx context.Context, began time.Time) error {
 	}
 	return nil
 }
+
+// plainly scripts the partner's answers about a customer for whom a mixed fault could make a no final, or one that is final look as if it
+// were not: a whole answer that leaves out why the partner says no is believed.
+func (f *feed) plainly(g Guest) {
+	const plain = "slow=0s-100ms*"
+	switch g.Fate {
+	case refused:
+		f.partner.Script(g.ID, simulator.OpActivate, simulator.Fault(fmt.Sprintf("%d:%s*", contractEnded, endedCode)))
+	case lateTerms:
+		f.partner.Script(g.ID, simulator.OpCustomer, plain)
+	case lateDNS:
+		f.partner.Script(g.ID, simulator.OpUpgradeDomain, plain)
+	}
+}
+
+// What the partner says to those it refuses. The workers are told what it means, since else they would look for an explanation in DNS, and
+// where that does not answer on a busy machine, wait for it.
+const (
+	contractEnded = 409
+	endedCode     = "CONTRACT_ENDED"
+)
 
 // announced are the guests announced so far.
 func (f *feed) announced() []Guest { return f.guests[:f.done.Load()] }
