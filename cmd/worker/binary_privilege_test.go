@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"activation-worker/internal/events"
+	"activation-worker/internal/operator"
+	"activation-worker/internal/partnerapi/simulator"
+)
+
+// TestPrivilegesAreEnough: with the shipped accounts everybody can do the whole work.
+func TestPrivilegesAreEnough(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	s := g.site()
+	w := startWorker(t, g.env("worker", "WORKER_SWEEP_INTERVAL=1s")...)
+	w.AwaitReady(startTimeout)
+
+	// The pipeline announces, with the command and by itself.
+	const first, refused, waiting, gone = 51500001, 51500002, 51500003, 51500004
+	_, pipeline := g.connect("pipeline")
+	announce := func(id int64) {
+		t.Helper()
+		if _, err := pipeline.Publish(t.Context(), events.DefaultIntakeSubject, fmt.Appendf(nil, `{"domainId":%d}`, id)); err != nil {
+			t.Fatalf("the pipeline cannot announce: %v", err)
+		}
+	}
+	for _, id := range []int64{first, gone} {
+		g.partner.Add(simulator.Customer{DomainID: id, Terms: true, DNS: true})
+	}
+	invoke(t, "", g.env("pipeline"), "submit", fmt.Sprint(first)).want(t, exitDone, "announced 51500001 (SIGNUP 1)")
+	announce(gone)
+	g.partner.Add(simulator.Customer{DomainID: refused, Domain: "r.by-works.com", Terms: true, DNS: true})
+	g.partner.Script(refused, simulator.OpActivate, "409:TAKEN")
+	announce(refused)
+	g.partner.Add(simulator.Customer{DomainID: waiting, Terms: true})
+	announce(waiting)
+	announce(0) // rejected
+	s.await(first, events.Activated, w)
+	s.await(gone, events.Activated, w)
+	s.await(refused, events.Failed, w)
+	s.await(waiting, events.Deferred, w)
+
+	// The reader reads.
+	_, js := g.connect("greeter")
+	cons, err := js.Consumer(t.Context(), "ACTIVATION", "greeter")
+	if err != nil {
+		t.Fatalf("the reader: %v", err)
+	}
+	read := map[string]bool{}
+	for range 2 {
+		m, err := cons.Next(jetstream.FetchMaxWait(5 * time.Second))
+		if err != nil {
+			t.Fatalf("the reader: %v", err)
+		}
+		read[m.Subject()] = true
+		if err := m.DoubleAck(t.Context()); err != nil {
+			t.Errorf("the reader's ack: %v", err)
+		}
+	}
+	if !read[events.CustomerSubject(first, events.Activated)] || !read[events.CustomerSubject(gone, events.Activated)] {
+		t.Errorf("the reader got %v", read)
+	}
+
+	// Everybody among the operators looks.
+	for _, who := range []string{"alice", "bob", "carol", "dave"} {
+		env := g.env(who)
+		invoke(t, "", env, "status", fmt.Sprint(first)).want(t, exitDone, "The customer is active")
+		invoke(t, "", env, "status", "r.by-works.com").want(t, exitDone, "51500002")
+		invoke(t, "", env, "status", "51509999").want(t, exitDone, "It was not announced", "A worker is taking work")
+		invoke(t, "", env, "list").want(t, exitDone, fmt.Sprint(refused), fmt.Sprint(waiting), "4 customers")
+		invoke(t, "", env, "list", "--state", "rejected").want(t, exitDone, "1 rejected announcement")
+		checks := examined(t, invoke(t, "", env, "doctor", "-o", "json").want(t, exitDrift))
+		for _, name := range []string{"nats", "permissions", "streams", "clock", "intake", "timers"} {
+			wantCheck(t, checks, name, operator.OK)
+		}
+		wantCheck(t, checks, "answers", operator.Warn, "HTTP 409 TAKEN")
+	}
+	watching := startBinary(t, g.env("dave"), "watch", "--since", "1h")
+
+	// Each asks for the own verb under the own name.
+	g.partner.Script(refused, simulator.OpActivate)
+	invoke(t, "", g.env("alice"), "replay", fmt.Sprint(refused), "--why", "mended", "--as", "alice").want(t, exitDone, "1 customers are queued")
+	if r := s.await(refused, events.Activated, w); r.Trigger.Kind != events.TriggerReplay {
+		t.Errorf("activated by %+v", r.Trigger)
+	}
+	invoke(t, "", g.env("alice"), "replay", "--rejected", "--dry-run").want(t, exitDone, "still cannot be acted on")
+	invoke(t, "", g.env("bob"), "cancel", fmt.Sprint(waiting), "--why", "withdrawn", "--as", "bob").want(t, exitDone, "1 cancelled")
+	if r := s.await(waiting, events.Failed, w); r.Cause.Description != "cancelled by bob: withdrawn" {
+		t.Errorf("cancelled: %+v", r.Cause)
+	}
+	invoke(t, "", g.env("carol"), "forget", fmt.Sprint(gone), "--why", "erasure", "--as", "carol").want(t, exitDone, "is forgotten")
+	if r := s.await(gone, events.Forgotten, w); r.By != "carol" {
+		t.Errorf("forgotten by %s", r.By)
+	}
+	if !eventually(t, workTimeout, func() bool { return strings.Contains(watching.stdout.String(), "forgotten") }) {
+		t.Errorf("watch has shown no more than:\n%s%s", watching.stdout.tail(), watching.stderr.tail())
+	}
+
+	// The worker's own view, and what it logs.
+	checks := examined(t, invoke(t, "", g.env("worker"), "doctor", "-o", "json").want(t, exitDone))
+	for _, name := range []string{"nats", "permissions", "streams", "clock", "credentials", "partner", "intake", "timers", "answers"} {
+		wantCheck(t, checks, name, operator.OK)
+	}
+	invoke(t, "", g.env("setup"), "setup", "--check").want(t, exitDone, "as declared")
+	w.stop()
+	if said := w.stderr.String(); strings.Contains(strings.ToLower(said), "permission") {
+		t.Errorf("the worker met a permission that it lacks; it said:\n%s", w.stderr.tail())
+	}
+}
