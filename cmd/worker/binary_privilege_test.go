@@ -113,3 +113,25 @@ func TestPrivilegesAreEnough(t *testing.T) {
 		t.Errorf("the worker met a permission that it lacks; it said:\n%s", w.stderr.tail())
 	}
 }
+
+// TestNotPermittedIsSaid: who may not ask is told so, and under which name; it is no matter of a worker that is not there.
+func TestNotPermittedIsSaid(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t)
+	for name, c := range map[string]struct {
+		who  string
+		args []string
+		says string
+	}{
+		"no name":      {"bob", []string{"cancel", "51500001", "--why", "x"}, "as unverified-"},
+		"another's":    {"bob", []string{"cancel", "51500001", "--why", "x", "--as", "alice"}, "as alice"},
+		"another verb": {"bob", []string{"forget", "51500001", "--why", "x", "--as", "bob"}, "forget as bob"},
+		"none at all":  {"dave", []string{"cancel", "51500001", "--why", "x", "--as", "dave"}, "cancel as dave"},
+		"to announce":  {"bob", []string{"submit", "51500001"}, "ermissions"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			invoke(t, "", g.env(c.who), c.args...).want(t, exitFailed, c.says)
+		})
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"activation-worker/internal/broker"
 	"activation-worker/internal/events"
 	"activation-worker/internal/ledger"
 )
@@ -67,10 +68,16 @@ func (a asker) ask(ctx context.Context, r events.Request, bar bool) (events.Prog
 	}
 	defer func() { _ = sub.Unsubscribe() }()
 	subject := events.RequestSubject(r.Verb, r.User, r.ID)
-	_, err = a.js.PublishMsg(ctx, &nats.Msg{
-		Subject: subject, Data: data,
-		Header: nats.Header{"Content-Type": {events.ContentType}, jetstream.MsgIDHeader: {r.ID}},
+	err = broker.Permitted(ctx, a.nc, func(ctx context.Context) error {
+		_, err := a.js.PublishMsg(ctx, &nats.Msg{
+			Subject: subject, Data: data,
+			Header: nats.Header{"Content-Type": {events.ContentType}, jetstream.MsgIDHeader: {r.ID}},
+		})
+		return err
 	})
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		return events.Progress{}, fmt.Errorf("NATS does not let this user ask for %s as %s: %w; --as says under which name, and who may do what is for the server to say", r.Verb, r.User, err)
+	}
 	if errors.Is(err, jetstream.ErrNoStreamResponse) {
 		err = fmt.Errorf("%w: no stream takes requests; run worker setup", err)
 	}

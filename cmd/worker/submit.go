@@ -20,6 +20,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"activation-worker/internal/broker"
 	"activation-worker/internal/config"
 	"activation-worker/internal/events"
 )
@@ -141,11 +142,16 @@ func announce(ctx context.Context, js jetstream.JetStream, subject, eventType st
 	if err != nil {
 		return nil, err
 	}
-	return js.PublishMsg(ctx, &nats.Msg{
-		Subject: subject,
-		Header:  nats.Header{"Content-Type": {events.ContentType}, jetstream.MsgIDHeader: {e.Source() + "#" + e.ID()}},
-		Data:    body,
+	var ack *jetstream.PubAck
+	err = broker.Permitted(ctx, js.Conn(), func(ctx context.Context) (err error) {
+		ack, err = js.PublishMsg(ctx, &nats.Msg{
+			Subject: subject,
+			Header:  nats.Header{"Content-Type": {events.ContentType}, jetstream.MsgIDHeader: {e.Source() + "#" + e.ID()}},
+			Data:    body,
+		})
+		return err
 	})
+	return ack, err
 }
 
 // idsToSubmit reads every id before anything is published; all bad lines are named at once.

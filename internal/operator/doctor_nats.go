@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/broker"
@@ -32,40 +31,13 @@ func (d *Doctor) nats(context.Context) Check {
 	return c
 }
 
-const (
-	probeTime  = 5 * time.Second       // of one request
-	deniedPoll = 10 * time.Millisecond // a refusal comes beside the request, not as its answer
-)
+const probeTime = 5 * time.Second // of one request
 
 // ask makes requests to JetStream; what the user may not do is an error that says so, and comes at once.
 func (d *Doctor) ask(ctx context.Context, atMost time.Duration, request func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
-	before := d.Link.LastError()
-	answered := make(chan error, 1)
-	go func() { answered <- request(ctx) }()
-	tick := time.NewTicker(deniedPoll)
-	defer tick.Stop()
-	for {
-		select {
-		case err := <-answered:
-			return err
-		case <-tick.C:
-		}
-		last := d.Link.LastError()
-		if errors.Is(last, nats.ErrPermissionViolation) && last != before { //nolint:errorlint // the same words again are a new refusal
-			cancel()
-			return errors.Join(last, passed(<-answered))
-		}
-	}
-}
-
-// passed drops what only says that nobody waits any more.
-func passed(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
+	return broker.Permitted(ctx, d.Link, request)
 }
 
 // permissions tries what a worker reads. What it writes cannot be tried without writing it.
