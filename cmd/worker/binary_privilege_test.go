@@ -135,3 +135,49 @@ func TestNotPermittedIsSaid(t *testing.T) {
 		})
 	}
 }
+
+// TestWithdrawnPermissionIsNamed: the doctor says which subject a worker lacks.
+func TestWithdrawnPermissionIsNamed(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t,
+		`"$JS.API.STREAM.INFO.SIGNUP", "$JS.API.STREAM.INFO.ACTIVATION"`, `"$JS.API.STREAM.INFO.ACTIVATION"`,
+		`"$JS.API.CONSUMER.INFO.SIGNUP.activator", "$JS.API.CONSUMER.INFO.ACTIVATION_WORK.*"`, `"$JS.API.CONSUMER.INFO.ACTIVATION_WORK.due"`,
+		`"$JS.API.STREAM.MSG.GET.SIGNUP", "$JS.API.STREAM.MSG.GET.ACTIVATION", `, ``,
+		`"$JS.API.CONSUMER.CREATE.ACTIVATION.>", "$JS.API.CONSUMER.INFO.ACTIVATION.*"`, `"$JS.API.CONSUMER.INFO.ACTIVATION.*"`,
+	)
+	r := invoke(t, "", g.env("worker"), "doctor", "-o", "json").want(t, exitDrift)
+	checks := examined(t, r)
+	wantCheck(t, checks, "nats", operator.OK)
+	wantCheck(t, checks, "permissions", operator.Fail,
+		`"$JS.API.STREAM.INFO.SIGNUP"`, `"$JS.API.CONSUMER.INFO.SIGNUP.activator"`, `"$JS.API.CONSUMER.INFO.ACTIVATION_WORK.redo"`,
+		`"$JS.API.CONSUMER.INFO.ACTIVATION_WORK.requests"`, `"$JS.API.STREAM.MSG.GET.ACTIVATION"`, "deploy/nats")
+	wantCheck(t, checks, "streams", operator.Fail, "permission", "SIGNUP")
+	wantCheck(t, checks, "timers", operator.Fail, `$JS.API.CONSUMER.CREATE.ACTIVATION.`)
+	if detail := checks["permissions"].Detail; strings.Contains(detail, "WORK.due") || strings.Contains(detail, `INFO.ACTIVATION"`) {
+		t.Errorf("permissions names what is permitted: %s", detail)
+	}
+}
+
+// TestWorkerWithoutItsPermissions does not run, or says what it lacks.
+func TestWorkerWithoutItsPermissions(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		edits []string
+		says  string
+	}{
+		"inbox":   {[]string{`subscribe: "_INBOX_worker.>"`, `subscribe: "_INBOX_other.>"`}, "NATS_INBOX_PREFIX"},
+		"records": {[]string{`"activation.customer.*.started", `, ``}, `Publish to \"activation.customer.51500001.started\"`},
+		"acks":    {[]string{`"$JS.ACK.SIGNUP.activator.>"`, ``}, `Publish to \"$JS.ACK.SIGNUP.activator.`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGuarded(t, c.edits...)
+			g.partner.Add(simulator.Customer{DomainID: 51500001, Terms: true, DNS: true})
+			invoke(t, "", g.env("pipeline"), "submit", "51500001").want(t, exitDone)
+			w := startWorker(t, g.env("worker")...)
+			if !eventually(t, workTimeout, func() bool { return strings.Contains(w.stderr.String(), c.says) }) {
+				t.Errorf("the worker does not say %q; it said:\n%s", c.says, w.stderr.tail())
+			}
+		})
+	}
+}
