@@ -12,3 +12,10 @@ type Limits struct {
 func (s *Server) Limits() Limits {
 	return Limits{s.http.ReadHeaderTimeout, s.http.ReadTimeout, s.http.WriteTimeout, s.http.IdleTimeout, s.http.MaxHeaderBytes}
 }
+
+// Open is how many connections there are.
+func (s *Server) Open() int {
+	s.crowd.mu.Lock()
+	defer s.crowd.mu.Unlock()
+	return s.crowd.open.Len()
+}
