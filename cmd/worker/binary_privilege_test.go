@@ -22,7 +22,7 @@ func TestPrivilegesAreEnough(t *testing.T) {
 	w.AwaitReady(startTimeout)
 
 	// The pipeline announces, with the command and by itself.
-	const first, refused, waiting, gone = 51500001, 51500002, 51500003, 51500004
+	const first, refused, waiting, gone, more = 51500001, 51500002, 51500003, 51500004, 51500005
 	_, pipeline := g.connect("pipeline")
 	announce := func(id int64) {
 		t.Helper()
@@ -30,7 +30,7 @@ func TestPrivilegesAreEnough(t *testing.T) {
 			t.Fatalf("the pipeline cannot announce: %v", err)
 		}
 	}
-	for _, id := range []int64{first, gone} {
+	for _, id := range []int64{first, gone, more} {
 		g.partner.Add(simulator.Customer{DomainID: id, Terms: true, DNS: true})
 	}
 	invoke(t, "", g.env("pipeline"), "submit", fmt.Sprint(first)).want(t, exitDone, "announced 51500001 (SIGNUP 1)")
@@ -67,13 +67,32 @@ func TestPrivilegesAreEnough(t *testing.T) {
 		t.Errorf("the reader got %v", read)
 	}
 
+	// So does another one with the nats command line, once setup has made its consumer.
+	cli := func(who string, args ...string) string {
+		t.Helper()
+		c := newNATSCLI(t, g.url)
+		c.env = append(c.env, "NATS_CA="+g.ca, "NATS_NKEY="+g.seeds[who])
+		return c.run(append([]string{"--inbox-prefix", "_INBOX_" + who}, args...)...)
+	}
+	cli("setup", "consumer", "add", "ACTIVATION", "greeter", "--pull", "--filter", "activation.customer.*.activated", "--deliver", "all", "--ack", "explicit", "--defaults")
+	announce(more)
+	s.await(more, events.Activated, w)
+	if said := cli("greeter", "consumer", "next", "ACTIVATION", "greeter", "--ack", "--raw"); !strings.Contains(said, `"domainId":51500005`) {
+		t.Errorf("nats consumer next shows %s", said)
+	}
+	if said := cli("monitor", "stream", "get", "ACTIVATION", "--last-for", events.CustomerSubject(first, events.Activated)); !strings.Contains(said, fmt.Sprint(first)) {
+		t.Errorf("nats stream get shows %s", said)
+	}
+	cli("monitor", "stream", "ls")
+	cli("monitor", "consumer", "ls", "SIGNUP")
+
 	// Everybody among the operators looks.
 	for _, who := range []string{"alice", "bob", "carol", "dave"} {
 		env := g.env(who)
 		invoke(t, "", env, "status", fmt.Sprint(first)).want(t, exitDone, "The customer is active")
 		invoke(t, "", env, "status", "r.by-works.com").want(t, exitDone, "51500002")
 		invoke(t, "", env, "status", "51509999").want(t, exitDone, "It was not announced", "A worker is taking work")
-		invoke(t, "", env, "list").want(t, exitDone, fmt.Sprint(refused), fmt.Sprint(waiting), "4 customers")
+		invoke(t, "", env, "list").want(t, exitDone, fmt.Sprint(refused), fmt.Sprint(waiting), "5 customers")
 		invoke(t, "", env, "list", "--state", "rejected").want(t, exitDone, "1 rejected announcement")
 		checks := examined(t, invoke(t, "", env, "doctor", "-o", "json").want(t, exitDrift))
 		for _, name := range []string{"nats", "permissions", "streams", "clock", "intake", "timers"} {
@@ -94,9 +113,23 @@ func TestPrivilegesAreEnough(t *testing.T) {
 	if r := s.await(waiting, events.Failed, w); r.Cause.Description != "cancelled by bob: withdrawn" {
 		t.Errorf("cancelled: %+v", r.Cause)
 	}
+	invoke(t, "", g.env("setup"), "setup", "--publish-stream", "CUSTOMER").want(t, exitDone, "CUSTOMER")
+	published := func() uint64 {
+		stream, err := s.js.Stream(t.Context(), "CUSTOMER")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stream.CachedInfo().State.Msgs
+	}
+	if !eventually(t, workTimeout, func() bool { return published() == 4 }) {
+		t.Fatalf("stream CUSTOMER has %d customers, want 4", published())
+	}
 	invoke(t, "", g.env("carol"), "forget", fmt.Sprint(gone), "--why", "erasure", "--as", "carol").want(t, exitDone, "is forgotten")
 	if r := s.await(gone, events.Forgotten, w); r.By != "carol" {
 		t.Errorf("forgotten by %s", r.By)
+	}
+	if n := published(); n != 3 {
+		t.Errorf("stream CUSTOMER has %d customers after one of 4 was forgotten", n)
 	}
 	if !eventually(t, workTimeout, func() bool { return strings.Contains(watching.stdout.String(), "forgotten") }) {
 		t.Errorf("watch has shown no more than:\n%s%s", watching.stdout.tail(), watching.stderr.tail())

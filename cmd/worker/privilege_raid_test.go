@@ -245,7 +245,7 @@ func delivers(from, filter, to string) deed {
 			if err != nil {
 				r.t.Fatal(err)
 			}
-			defer func() { _ = sub.Unsubscribe() }()
+			r.t.Cleanup(func() { _ = sub.Unsubscribe() })
 			r.denied(listener)
 		}
 		before := r.count(streamOf(to))
