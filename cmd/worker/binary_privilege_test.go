@@ -160,11 +160,13 @@ func TestNotPermittedIsSaid(t *testing.T) {
 		"another's":    {"bob", []string{"cancel", "51500001", "--why", "x", "--as", "alice"}, "as alice"},
 		"another verb": {"bob", []string{"forget", "51500001", "--why", "x", "--as", "bob"}, "forget as bob"},
 		"none at all":  {"dave", []string{"cancel", "51500001", "--why", "x", "--as", "dave"}, "cancel as dave"},
+		"to list":      {"pipeline", []string{"list"}, "$JS.API.CONSUMER.CREATE.ACTIVATION."},
+		"to look":      {"pipeline", []string{"status", "51500001"}, "$JS.API.STREAM.MSG.GET.ACTIVATION"},
 		"to announce":  {"bob", []string{"submit", "51500001"}, "ermissions"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			invoke(t, "", g.env(c.who), c.args...).want(t, exitFailed, c.says)
+			invoke(t, "", g.env(c.who), c.args...).want(t, exitFailed, "ermissions", c.says)
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"activation-worker/internal/broker"
 	"activation-worker/internal/config"
 	"activation-worker/internal/events"
 	"activation-worker/internal/ledger"
@@ -55,11 +56,12 @@ million customers need no more memory than a few thousand. The count comes last,
 			l := readerOf(c, nc, js)
 			out := bufio.NewWriter(cmd.OutOrStdout())
 			list := lister{out: out, json: output == "json", view: localView(), filter: f}
-			if f.rejected {
-				err = list.rejections(cmd.Context(), l)
-			} else {
-				err = list.customers(cmd.Context(), l)
-			}
+			err = broker.Permitted(cmd.Context(), nc, func(ctx context.Context) error {
+				if f.rejected {
+					return list.rejections(ctx, l)
+				}
+				return list.customers(ctx, l)
+			})
 			if errors.Is(err, jetstream.ErrStreamNotFound) { // no worker has run yet
 				err = nil
 			}

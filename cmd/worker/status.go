@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"activation-worker/internal/broker"
 	"activation-worker/internal/config"
 	"activation-worker/internal/events"
 	"activation-worker/internal/ledger"
@@ -54,11 +55,15 @@ event a line, without the partner's customer object. Looking for a domain name r
 				js: js, c: c,
 				ledger: readerOf(c, nc, js),
 			}
-			id, err := s.customer(ctx, args[0])
-			if err != nil {
+			var id int64
+			var r *events.Record
+			var entries []ledger.Entry
+			err = broker.Permitted(ctx, nc, func(ctx context.Context) (err error) {
+				if id, err = s.customer(ctx, args[0]); err == nil {
+					r, entries, err = s.ledger.Family(ctx, id)
+				}
 				return err
-			}
-			r, entries, err := s.ledger.Family(ctx, id)
+			})
 			switch {
 			case err != nil && !errors.Is(err, jetstream.ErrStreamNotFound): // no worker has run yet
 				return err
