@@ -1,7 +1,10 @@
 package partnerapi
 
 import (
+	"encoding/base64"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +33,7 @@ func TestErrorBodies(t *testing.T) {
 		"invalid UTF-8":     {"{\"code\":\"A\",\"description\":\"x\xffy\"}", "A", "x\uFFFDy"},
 		"control character": {`{"description":"DNS\u0000レコードが\r\n見つかり\u202eません"}`, "", "DNSレコードが  見つかりません"},
 		"mail address":      {`{"description":"user aki.mori+x@mail.example unknown"}`, "", "user *** unknown"},
+		"escaped address":   {`{"description":"aki.mori%40mail.example, aki.mori&#64;mail.example, aki.mori\\u0040mail.example"}`, "", "***, ***, ***"},
 		"hidden address":    {`{"description":"user mori\u200b@\u0000mail.example"}`, "", "user ***"},
 		"numbers":           {`{"description":"domain 51200931, tel 090-5550-0142, 99 left, ０９０５"}`, "", "domain ***, tel ***-***-***, 99 left, ***"},
 		"secret":            {`{"description":"bad s3cr3tXyzA!"}`, "", "bad ***!"},
@@ -140,5 +144,91 @@ func TestRateLimitAndRequestID(t *testing.T) {
 	}
 	if got := requestIDOf(http.Header{}); got != "" {
 		t.Errorf("request id %q", got)
+	}
+}
+
+// TestEncodedSecretsAreMasked: whoever repeats a secret may have escaped or encoded it, alone or with what stood beside it.
+func TestEncodedSecretsAreMasked(t *testing.T) {
+	t.Parallel()
+	token := "jp1AAABq7xZ+f/rEsh8Qm/+Lp0Vt/zX2cD9w=="
+	jsonText := func(s string) string {
+		return strings.NewReplacer("/", `\\/`, "=", `\\u003d`).Replace(s) // of a JSON text within a JSON text
+	}
+	for name, encode := range map[string]func(string) string{
+		"escaped for a query": url.QueryEscape,
+		"escaped for a path":  url.PathEscape,
+		"escaped in small hex": func(s string) string {
+			return strings.NewReplacer("%2B", "%2b", "%2F", "%2f", "%3D", "%3d").Replace(url.QueryEscape(s))
+		},
+		"escaped twice":          func(s string) string { return url.QueryEscape(url.QueryEscape(s)) },
+		"escaped for HTML":       func(s string) string { return strings.NewReplacer("+", "&#43;", "=", "&#61;").Replace(s) },
+		"escaped slashes":        func(s string) string { return strings.ReplaceAll(s, "/", `\\/`) },
+		"escaped JSON":           jsonText,
+		"base64":                 func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+		"base64 for URLs":        func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) },
+		"base64 after one byte":  func(s string) string { return base64.StdEncoding.EncodeToString([]byte(":" + s)) },
+		"base64 after two bytes": func(s string) string { return base64.StdEncoding.EncodeToString([]byte("::" + s)) },
+		"basic authorization":    func(s string) string { return base64.StdEncoding.EncodeToString([]byte(clientID + ":" + s)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, secret := range []string{token, clientSecret} {
+				var v vault
+				v.hold("of a kind", secret)
+				v.hold("of another", "jp1AAAAnother+/token/of+theirs==")
+				e := &Error{}
+				// Before and after the cut at 200 bytes, and across it.
+				for _, before := range []int{0, 180, 199} {
+					body := fmt.Sprintf(`{"code":%q,"description":"%s %s tail"}`, encode(secret), strings.Repeat("x", before), encode(secret))
+					e.fill(&answer{status: 400, header: http.Header{"X-Request-Id": {encode(secret)}}, body: []byte(body)}, &v)
+					if part := leak(e.Code+" "+e.RequestID+" "+e.PartnerText, encode(secret), encode(strings.Map(another, secret))); part != "" {
+						t.Fatalf("%q of %q is in code %q, id %q, text %q", part, encode(secret), e.Code, e.RequestID, e.PartnerText)
+					}
+				}
+			}
+		})
+	}
+}
+
+// another makes another secret of the same shape.
+func another(r rune) rune {
+	if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+		return r ^ 1
+	}
+	return r
+}
+
+// leak is a part of an encoded secret that a text shows, and of which more than half is not the same in every secret.
+func leak(text, encoded, other string) string {
+	const size = 8
+	for i := 0; i+size <= min(len(encoded), len(other)); i++ {
+		differ := 0
+		for j := range size {
+			if encoded[i+j] != other[i+j] {
+				differ++
+			}
+		}
+		if part := encoded[i : i+size]; differ > size/2 && strings.Contains(text, part) {
+			return part
+		}
+	}
+	return ""
+}
+
+// TestARequestIDIsNobodysName: it is logged, so what is a person's is none.
+func TestARequestIDIsNobodysName(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"aki.mori@mail.example":                    "",
+		"aki.mori%40mail.example":                  "",
+		"Mori Aki":                                 "",
+		"ひので食品":                                    "",
+		"0af7651916cd43dd8448eb211c80319c":         "0af7651916cd43dd8448eb211c80319c",
+		"Root=1-67891233-abcdef012345678912345678": "Root=1-67891233-abcdef012345678912345678",
+		"105445aa7843bc8bf206b120001000/0;o=1":     "105445aa7843bc8bf206b120001000/0;o=1",
+	} {
+		if got := requestIDOf(http.Header{"X-Request-Id": {value}}); got != want {
+			t.Errorf("%q gives %q, want %q", value, got, want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package partnerapi
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,6 +78,10 @@ func untilDate(h http.Header, now time.Time) time.Duration {
 	return at.Sub(now)
 }
 
+// requestIDPattern has neither blanks nor @ nor %: it is logged, and must not be a
+// person's name or address.
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._:/+=|,;~-]+$`)
+
 // requestIDOf returns the first header that looks like the partner's own name
 // for the request; none is documented. Names are tried in order, since a header
 // map has none.
@@ -91,7 +96,7 @@ func requestIDOf(h http.Header) string {
 			if !strings.Contains(strings.ToLower(name), part) {
 				continue
 			}
-			if id := printable(h.Get(name)); id != "" {
+			if id := printable(h.Get(name)); requestIDPattern.MatchString(id) {
 				return id
 			}
 		}
