@@ -27,7 +27,8 @@ type level struct {
 // It returns true when the object was read to its end. What follows the object
 // is not looked at. Invalid UTF-8 in strings becomes U+FFFD.
 func scan(body []byte, visit func(name string, value any)) bool {
-	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, byteOrderMark)))
+	body = bytes.TrimPrefix(body, byteOrderMark)
+	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
 	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
 		return false
@@ -37,6 +38,9 @@ func scan(body []byte, visit func(name string, value any)) bool {
 		value, err := dec.Token()
 		if err != nil {
 			return false
+		}
+		if _, number := value.(json.Number); number && dec.InputOffset() == int64(len(body)) {
+			return false // cut off, and it may have had more digits
 		}
 		top := &levels[len(levels)-1]
 		if key, ok := value.(string); ok && top.atKey {
