@@ -110,8 +110,11 @@ var transportTroubles = []struct {
 	{isError(context.Canceled), "cancelled"},
 	{isTimeout, "no answer in time"},
 	{isA[*net.DNSError], "the host name does not resolve: check the URL and this machine's DNS"},
+	{isExpired, "the certificate has ended or does not hold yet: check this machine's clock, then tell the partner"},
+	{isA[x509.HostnameError], "the certificate is another host's: check the URL and HTTPS_PROXY"},
 	{isCertificate, "the certificate is not trusted: check LINEWORKS_CA, the URL and this machine's clock"},
 	{isA[tls.RecordHeaderError], "the other side does not speak TLS: check the URL and HTTPS_PROXY"},
+	{isError(errHandshake), "no TLS could be agreed on: the other side has to speak TLS 1.2 or newer; check the URL and HTTPS_PROXY"},
 	{isError(syscall.ECONNREFUSED), "connection refused"},
 	{isError(syscall.ECONNRESET), "connection reset"},
 	{isError(syscall.EPIPE), "connection closed"},
@@ -144,6 +147,11 @@ func isA[E error](err error) bool {
 func isTimeout(err error) bool {
 	n, ok := errors.AsType[net.Error](err)
 	return errors.Is(err, context.DeadlineExceeded) || ok && n.Timeout()
+}
+
+func isExpired(err error) bool {
+	invalid, ok := errors.AsType[x509.CertificateInvalidError](err)
+	return ok && invalid.Reason == x509.Expired
 }
 
 func isCertificate(err error) bool {

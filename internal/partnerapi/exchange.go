@@ -151,12 +151,14 @@ func (c *Client) send(ctx context.Context, r request, target *url.URL, tok token
 		"User-Agent":    {c.cfg.UserAgent},
 	}}
 	trace := &httptrace.ClientTrace{GotConn: g.gotConn}
-	resp, err := c.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, trace)))
+	var secured handshake
+	resp, err := c.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(secured.watch(ctx), trace)))
 	if err == nil {
 		ans := readAnswer(resp)
 		ans.sent, ans.at = g.sent, c.now()
 		return ans, nil
 	}
+	err = secured.mark(err)
 	if parent.Err() != nil {
 		err = parent.Err() // rather than what closing the connection looked like
 	}

@@ -136,12 +136,13 @@ type endpointReader struct {
 }
 
 func (r *endpointReader) RoundTrip(req *http.Request) (*http.Response, error) {
-	req = req.Clone(req.Context())
+	var secured handshake
+	req = req.Clone(secured.watch(req.Context()))
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", r.agent)
 	resp, err := r.base.RoundTrip(req)
 	if err != nil {
-		return nil, err
+		return nil, secured.mark(err)
 	}
 	body, err := readBody(resp.Body, maxErrorBody)
 	_ = resp.Body.Close()
