@@ -54,7 +54,7 @@ func TestBinaryDoctorFindsNothingWanting(t *testing.T) {
 	s.await(51200001, events.Activated, w)
 	before := len(s.partner.Journal().Calls)
 	checks := examined(t, invoke(t, "", s.env(noWatch), "doctor", "-o", "json").want(t, exitDone))
-	for _, name := range []string{"nats", "permissions", "streams", "clock", "credentials", "partner", "quota", "intake", "timers", "answers"} {
+	for _, name := range []string{"nats", "permissions", "streams", "clock", "secrets", "credentials", "partner", "quota", "intake", "timers", "answers"} {
 		wantCheck(t, checks, name, operator.OK)
 	}
 	wantCheck(t, checks, "dns", operator.Skipped, "WORKER_DNS_RESOLVERS")

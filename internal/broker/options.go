@@ -55,7 +55,8 @@ func goodAddress(address string) bool {
 		address = "nats://" + address
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Hostname() == "" {
+	// An @ that ends no user and password is of a password that was not escaped: its beginning would be shown as the host.
+	if err != nil || u.Hostname() == "" || u.User == nil && strings.Contains(address, "@") {
 		return false
 	}
 	switch u.Scheme {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -54,6 +55,7 @@ func TestChecks(t *testing.T) {
 		"a seed in its file's place":        {env: []string{"NATS_NKEY=hunter2"}, want: "NATS_NKEY: names no file"},
 		"a directory":                       {env: []string{"NATS_CREDS=/"}, want: "NATS_CREDS: names a directory"},
 		"credentials in a server list":      {env: []string{"NATS_URL=nats://u:hunter2@h:x"}, want: "NATS_URL: server 1 of the list cannot be understood"},
+		"a password that is not escaped":    {env: []string{"NATS_URL=nats://hunter2:4222/x@h:4222"}, want: "NATS_URL: server 1 of the list cannot be understood"},
 		"credentials in the partner's URLs": {env: []string{"LINEWORKS_API_URL=https://u:hunter2@worksapis.com"}, want: "LINEWORKS_API_URL: holds more than host and path"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,25 +106,72 @@ func TestOnlyGroupsInUseAreChecked(t *testing.T) {
 	faultsOf(t, flagsFor(t, []Group{GroupStreams}), "WORKER_LEASE=x")
 }
 
+// Every file that is to hold a secret alone, and the settings file where it holds one.
 func TestFilesOpenToOthersWarn(t *testing.T) {
 	t.Parallel()
-	token, settings := write(t, "token", "hunter2"), write(t, "worker.yaml", "nats_token: hunter2")
-	ca := write(t, "ca.pem", "")
-	load := func() string {
-		one := mustLoad(t, flagsOf(t), "NATS_TOKEN_FILE="+token, "NATS_CA="+ca).Warnings
-		two := mustLoad(t, flagsOf(t, "--config", settings)).Warnings
-		return strings.Join(append(one, two...), "\n")
-	}
-	if got := load(); got != "" {
-		t.Errorf("warned of files that only their owner can read: %s", got)
-	}
-	for _, path := range []string{token, settings, ca} {
-		if err := os.Chmod(path, 0o640); err != nil {
+	const tail = ": the file holds a secret and not only its owner has rights on it (mode 0640); take them away with chmod 0600"
+	file := func(mode os.FileMode, content string) string {
+		path := write(t, "file", content)
+		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
+		return path
 	}
-	const tail = ": the file holds a secret and not only its owner has rights on it (mode 0640); take them away with chmod 0600"
-	if got, want := load(), "NATS_TOKEN_FILE"+tail+"\n--config"+tail; got != want {
-		t.Errorf("got\n%s\nwanted\n%s", got, want)
+	account := []string{"LINEWORKS_CLIENT_ID=id", "LINEWORKS_CLIENT_SECRET=s", "LINEWORKS_SERVICE_ACCOUNT=a@b", "LINEWORKS_PRIVATE_KEY=k"}
+	without := func(key string) []string {
+		return slices.DeleteFunc(slices.Clone(account), func(s string) bool { return strings.HasPrefix(s, key+"=") })
+	}
+	for key, beside := range map[string][]string{
+		"NATS_CREDS": nil, "NATS_NKEY": nil, "NATS_TOKEN_FILE": nil, "NATS_PASSWORD_FILE": {"NATS_USER=u"},
+		"NATS_KEY":                     {"NATS_CERT=" + file(0o644, "")},
+		"LINEWORKS_CLIENT_SECRET_FILE": without("LINEWORKS_CLIENT_SECRET"),
+		"LINEWORKS_PRIVATE_KEY_FILE":   without("LINEWORKS_PRIVATE_KEY"),
+		"LINEWORKS_ACCESS_TOKEN_FILE":  nil,
+	} {
+		for mode, want := range map[os.FileMode][]string{0o600: nil, 0o400: nil, 0o640: {key + tail}} {
+			c := mustLoad(t, flagsOf(t), append([]string{key + "=" + file(mode, "hunter2")}, beside...)...)
+			if !slices.Equal(c.Exposed, want) {
+				t.Errorf("%s with mode %o warns %q, want %q", key, mode, c.Exposed, want)
+			}
+			for _, warning := range want {
+				if !slices.Contains(c.Warnings, warning) {
+					t.Errorf("the log is not told %q but %q", warning, c.Warnings)
+				}
+			}
+		}
+	}
+	for _, s := range settings() { // none is forgotten here
+		if s.private && !slices.Contains([]string{
+			"NATS_CREDS", "NATS_NKEY", "NATS_TOKEN_FILE", "NATS_PASSWORD_FILE", "NATS_KEY",
+			"LINEWORKS_CLIENT_SECRET_FILE", "LINEWORKS_PRIVATE_KEY_FILE", "LINEWORKS_ACCESS_TOKEN_FILE",
+		}, s.name) {
+			t.Errorf("%s is not tried", s.name)
+		}
+	}
+	for content, want := range map[string]bool{
+		"nats_token: hunter2": true, "NATS_URL: nats://u:hunter2@a:4222": true, "NATS_URL: hunter2@a": true,
+		"NATS_URL: nats://a:4222": false, "WORKER_ID: hunter2": false,
+	} {
+		exposed := mustLoad(t, flagsOf(t, "--config", file(0o640, content))).Exposed
+		if want != slices.Equal(exposed, []string{"--config" + tail}) || !want && len(exposed) > 0 {
+			t.Errorf("a settings file with %s warns %q", content, exposed)
+		}
+	}
+	if got := mustLoad(t, flagsOf(t), "NATS_CA="+file(0o644, "")).Warnings; len(got) > 0 {
+		t.Errorf("warned of what is no secret: %q", got)
+	}
+}
+
+// A flag can be seen by everybody; of what may hold a secret only the server list has one.
+func TestASecretInAFlagWarns(t *testing.T) {
+	t.Parallel()
+	got := mustLoad(t, flagsOf(t, "--nats-url", "nats://u:hunter2@a:4222")).Exposed
+	if len(got) != 1 || !strings.HasPrefix(got[0], "NATS_URL: the flag holds a secret") || strings.Contains(got[0], "hunter2") {
+		t.Errorf("warned %q", got)
+	}
+	for _, c := range []*Config{mustLoad(t, flagsOf(t, "--nats-url", "nats://a:4222")), mustLoad(t, flagsOf(t), "NATS_URL=nats://u:hunter2@a:4222")} {
+		if len(c.Exposed) > 0 {
+			t.Errorf("warned %q", c.Exposed)
+		}
 	}
 }

@@ -14,6 +14,8 @@ type Config struct {
 
 	// Warnings are sentences for the log at start, sorted, each beginning with the setting it is about.
 	Warnings []string
+	// Exposed are those of them that are about secrets which others on this machine can read.
+	Exposed []string
 
 	values map[string]value // by variable, see Print
 }

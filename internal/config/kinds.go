@@ -156,7 +156,9 @@ func serverList() kind[string] {
 				server = "nats://" + server
 			}
 			u, err := url.Parse(server)
-			if err != nil || u.Hostname() == "" || !slices.Contains(schemes, u.Scheme) {
+			// An @ that ends no user and password belongs to a password with a / or # that is not escaped: what stands
+			// before that would be taken for the host, and shown.
+			if err != nil || u.Hostname() == "" || !slices.Contains(schemes, u.Scheme) || u.User == nil && strings.Contains(server, "@") {
 				return "", fmt.Errorf("server %d of the list cannot be understood; wanted something like "+
 					"nats://host:4222,nats://other:4222 (schemes %s)", i+1, strings.Join(schemes, ", "))
 			}

@@ -47,6 +47,7 @@ type loader struct {
 
 	faults   Faults
 	warnings []string
+	exposed  []string // warnings too
 }
 
 // Load reads the settings from parsed flags, from the environment (as [os.Environ] gives it) and from the file that
@@ -69,6 +70,9 @@ func Load(flags *pflag.FlagSet, environ []string) (*Config, error) {
 	if err := l.faults.orNil(); err != nil {
 		return nil, err
 	}
+	slices.Sort(l.exposed)
+	c.Exposed = slices.Compact(l.exposed)
+	l.warnings = append(l.warnings, c.Exposed...)
 	slices.Sort(l.warnings)
 	c.Warnings = slices.Compact(l.warnings)
 	return c, nil

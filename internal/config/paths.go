@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 )
 
 // checkFiles looks at the file that a setting names or, where it is a secret, stands in. configPath is the settings
@@ -13,15 +14,23 @@ func (l *loader) checkFiles(c *Config, s setting, configPath string) {
 	switch {
 	case s.secret != nil && c.has(s.name+fileSuffix):
 		l.fault(Fault{Key: s.name, Problem: "is set, and so is " + s.name + fileSuffix + "; wanted one or the other"})
-	case s.secret != nil && from == fromFile:
+	case from == fromFile && c.holdsSecret(s):
 		if info, err := os.Stat(configPath); err == nil {
 			l.warnExposed("--"+configFlag, info)
 		}
+	case from == fromFlag && c.holdsSecret(s):
+		l.exposed = append(l.exposed, fmt.Sprintf("%s: the flag holds a secret, which everybody on this machine can see in the list of processes; "+
+			"set it in the environment, or name a file with the secret, such as NATS_PASSWORD_FILE or NATS_CREDS", s.name))
 	case s.value.kind == path().name:
 		if problem := l.checkPath(c.values[s.name].text, s); problem != "" {
 			l.fault(Fault{s.name, problem + "; wanted the path of a file", from})
 		}
 	}
+}
+
+// holdsSecret tells whether a setting's own text is or holds a secret: a server list may have users and passwords in it.
+func (c *Config) holdsSecret(s setting) bool {
+	return s.secret != nil || s.value.kind == serverList().name && strings.Contains(c.values[s.name].text, "@")
 }
 
 // checkPath returns what is wrong with the path of a file, empty if nothing is.
@@ -45,7 +54,7 @@ func (l *loader) warnExposed(key string, info fs.FileInfo) {
 	if mode&0o077 == 0 {
 		return
 	}
-	l.warnings = append(l.warnings, fmt.Sprintf(
+	l.exposed = append(l.exposed, fmt.Sprintf(
 		"%s: the file holds a secret and not only its owner has rights on it (mode %04o); take them away with chmod 0600",
 		key, mode))
 }

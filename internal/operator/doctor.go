@@ -72,6 +72,8 @@ type Doctor struct {
 	Host    string        // of the partner's API
 	Looker  Looker        // nil: DNS is not watched
 
+	Exposed []string // of our settings: which hold secrets that others can read, and what to do
+
 	Peak, Sustained quota.Rate
 	Concurrency     int
 	Simulated       bool // the partner is on this machine, and its limits are nobody's
@@ -101,6 +103,7 @@ func (d *Doctor) Examine(ctx context.Context, report func(Check) error) error {
 		{"permissions", connection, checkTime, d.permissions},
 		{"streams", connection, checkTime, d.streams},
 		{"clock", connection, checkTime, d.clock},
+		{"secrets", nothing, checkTime, d.secrets},
 		{"credentials", credentials, time.Minute, d.credentials},
 		{"partner", credentials, time.Minute, d.partner},
 		{"dns", nothing, checkTime, d.dns},

@@ -12,6 +12,14 @@ import (
 	"activation-worker/internal/quota"
 )
 
+// secrets says which of our secrets others on this machine can read.
+func (d *Doctor) secrets(context.Context) Check {
+	if len(d.Exposed) == 0 {
+		return Check{Level: OK, Detail: "no file with a secret is open to others"}
+	}
+	return Check{Level: Warn, Detail: strings.Join(d.Exposed, "; "), WhatToDo: "do what it says, then replace what others may have read"}
+}
+
 func (d *Doctor) credentials(ctx context.Context) Check {
 	if err := d.Partner.EnsureToken(ctx); err != nil {
 		c := Check{Level: Fail, Detail: err.Error(), WhatToDo: "try again later: this may pass"}

@@ -89,6 +89,8 @@ func TestDoctor(t *testing.T) {
 	}{
 		"without NATS":                        {"nats", func(*operator.Doctor) {}, operator.Fail, "NATS_URL"},
 		"what needs NATS":                     {"timers", func(*operator.Doctor) {}, operator.Skipped, "connection"},
+		"no secret is open":                   {"secrets", func(*operator.Doctor) {}, operator.OK, "no file"},
+		"a secret is open to others":          {"secrets", func(d *operator.Doctor) { d.Exposed = []string{"NATS_KEY: mode 0644"} }, operator.Warn, "NATS_KEY"},
 		"no credentials":                      {"credentials", func(*operator.Doctor) {}, operator.Skipped, "LINEWORKS_"},
 		"a token":                             {"credentials", asking(good, good), operator.OK, "token"},
 		"a token refused for good":            {"credentials", asking(says(&partnerapi.Error{Op: partnerapi.OpToken, Credentials: true, Trouble: "check LINEWORKS_SCOPE"}), good), operator.Fail, "correct the LINEWORKS_"},
