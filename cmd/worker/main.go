@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"activation-worker/internal/broker"
 	"activation-worker/internal/config"
@@ -31,6 +32,8 @@ func main() {
 }
 
 func run(args []string, stdout, stderr io.Writer) int {
+	// Go's HTTP client writes what a partner sent unasked to the standard log, word for word; nothing of ours uses it.
+	defer zap.RedirectStdLog(zap.NewNop())()
 	ctx, stop := interruptible(context.Background())
 	defer stop()
 	root := rootCommand()
