@@ -64,6 +64,15 @@ func malformed() []*nats.Msg {
 		message(`{"domainId":51200931}`, "ce-specversion", strings.Repeat("1", 10_000)),
 		message(`{}`, "X-Long", strings.Repeat("\xff", 60_000)),
 		message(`{}`, "Content-Type", structured+";"+strings.Repeat("a=b;", 1000)),
+		// What a server says to its clients stands in headers too.
+		message("", "Status", "100", "Description", "Idle Heartbeat"),
+		message("", "Status", "400", "Description", "Bad Request"),
+		message("", "Status", "404", "Description", "No Messages"),
+		message("", "Status", "408", "Description", "Request Timeout", "Nats-Pending-Messages", "-5"),
+		message("", "Status", "409", "Description", "Consumer Deleted"),
+		message("", "Status", "409", "Description", "Message Size Exceeds MaxBytes", "Nats-Pending-Messages", "many"),
+		message("", "Status", "423", "Description", "Nats-Pin-Id mismatch"),
+		message("", "Status", "503"),
 		message("{}", "Nats-Pin-Id", "somebody"),
 	}
 }
@@ -78,15 +87,25 @@ func largeMalformed(size int) *nats.Msg {
 // publishAll publishes messages as fast as the server stores them.
 func (s *site) publishAll(count int, message func(i int) *nats.Msg) {
 	s.t.Helper()
-	for i := range count {
-		if _, err := s.js.PublishMsgAsync(message(i), jetstream.WithStallWait(workTimeout)); err != nil {
-			s.t.Fatalf("announcement %d: %v", i, err)
+	const batch = 64 // the server takes only so many bytes at once
+	for begin := 0; begin < count; begin += batch {
+		var acks []jetstream.PubAckFuture
+		for i := begin; i < min(count, begin+batch); i++ {
+			ack, err := s.js.PublishMsgAsync(message(i))
+			if err != nil {
+				s.t.Fatalf("announcement %d: %v", i, err)
+			}
+			acks = append(acks, ack)
 		}
-	}
-	select {
-	case <-s.js.PublishAsyncComplete():
-	case <-s.t.Context().Done():
-		s.t.Fatal("the announcements were not stored")
+		for i, ack := range acks {
+			select {
+			case <-ack.Ok():
+			case err := <-ack.Err():
+				s.t.Fatalf("announcement %d: %v", begin+i, err)
+			case <-s.t.Context().Done():
+				s.t.Fatal("the announcements were not stored")
+			}
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"activation-worker/internal/broker"
 	"activation-worker/internal/faults"
 )
 
@@ -100,7 +101,7 @@ func (w *Worker) pull(ctx, working context.Context, l lane) error {
 		return err
 	}
 	from := source{streamCreated: stream.CachedInfo().Created, ackWait: cons.CachedInfo().Config.AckWait}
-	messages, err := cons.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry))
+	messages, err := broker.NewPull(w.JetStream, l.stream, l.consumer, pullExpiry)
 	if err != nil {
 		return err
 	}
@@ -110,15 +111,13 @@ func (w *Worker) pull(ctx, working context.Context, l lane) error {
 	}
 	for {
 		// The request for a message is sent here, not before: what waits stays with whoever can do it.
-		msg, err := messages.Next(jetstream.NextContext(ctx))
+		msg, err := messages.Next(ctx)
 		switch {
 		case ctx.Err() != nil:
 			if err == nil {
 				w.nak(msg, 0)
 			}
 			return nil
-		case errors.Is(err, jetstream.ErrNoHeartbeat):
-			continue // not the end: the server may only be busy
 		case err != nil:
 			return err
 		}
@@ -139,13 +138,8 @@ func (w *Worker) setStuck(err error) {
 }
 
 // giveBack returns what arrived after the last look.
-func (w *Worker) giveBack(messages jetstream.MessagesContext) {
-	messages.Drain()
-	for {
-		msg, err := messages.Next(jetstream.NextMaxWait(drainTime))
-		if err != nil {
-			return
-		}
+func (w *Worker) giveBack(messages *broker.Pull) {
+	for _, msg := range messages.Stop(drainTime) {
 		w.nak(msg, 0)
 	}
 }

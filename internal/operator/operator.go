@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"activation-worker/internal/broker"
 	"activation-worker/internal/events"
 	"activation-worker/internal/faults"
 	"activation-worker/internal/ledger"
@@ -85,17 +86,18 @@ func (o *Operator) pull(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	messages, err := cons.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry))
+	messages, err := broker.NewPull(o.JetStream, o.Streams.Work, events.ConsumerRequests, pullExpiry)
 	if err != nil {
 		return err
 	}
-	defer messages.Stop()
+	defer func() {
+		for _, msg := range messages.Stop(time.Second) {
+			_ = msg.Nak() // else it comes when its time to be acknowledged is over
+		}
+	}()
 	for {
-		msg, err := messages.Next(jetstream.NextContext(ctx))
-		switch {
-		case errors.Is(err, jetstream.ErrNoHeartbeat):
-			continue // not the end: the server may only be busy
-		case err != nil:
+		msg, err := messages.Next(ctx)
+		if err != nil {
 			return err
 		}
 		o.take(ctx, msg, cons.CachedInfo().Config.AckWait)
