@@ -126,7 +126,7 @@ func TestBinaryHidesItsOwnSecrets(t *testing.T) {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chmod(path, 0o644); err != nil { //nolint:gosec // that others can read it is what is tested
+		if err := os.Chmod(path, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return path

@@ -30,12 +30,12 @@ func BenchmarkMalformedAnnouncements(b *testing.B) {
 		before := f.state(events.DefaultStream)
 		_, idle := f.worker.memory()
 
-		small := f.reject(benchMalformed, func(i int) *nats.Msg { return kinds[i%len(kinds)] })
+		announced, small := f.reject(benchMalformed, func(i int) *nats.Msg { return kinds[i%len(kinds)] })
 		stored := f.state("ACTIVATION_REJECTED")
 		_, peakSmall := f.worker.memory()
 
 		f.boundRejected(benchRejectedBound)
-		large := f.reject(benchLarge, func(int) *nats.Msg { return big })
+		_, large := f.reject(benchLarge, func(int) *nats.Msg { return big })
 		bounded := f.state("ACTIVATION_REJECTED")
 		_, peakLarge := f.worker.memory()
 		if bounded.LastSeq != benchMalformed+benchLarge || bounded.Bytes > benchRejectedBound {
@@ -59,6 +59,7 @@ func BenchmarkMalformedAnnouncements(b *testing.B) {
 		f.worker.stop()
 
 		const mib = 1 << 20
+		b.ReportMetric(float64(benchMalformed)/announced.Seconds(), "announced/s")
 		b.ReportMetric(float64(benchMalformed)/small.Seconds(), "rejected/s")
 		b.ReportMetric(float64(benchLarge)/large.Seconds(), "large-rejected/s")
 		b.ReportMetric(float64(stored.Bytes)/float64(benchMalformed), "B/rejected")
@@ -74,13 +75,14 @@ func BenchmarkMalformedAnnouncements(b *testing.B) {
 	}
 }
 
-// reject announces messages that nobody can act on and is how long it takes until the last is ended.
-func (f *freshSite) reject(count int, message func(i int) *nats.Msg) time.Duration {
+// reject announces messages that nobody can act on. It is how long it takes until the last is stored, and until it is ended.
+func (f *freshSite) reject(count int, message func(i int) *nats.Msg) (announced, ended time.Duration) {
 	f.b.Helper()
 	began := time.Now()
 	f.publishAll(count, message)
+	announced = time.Since(began)
 	if !eventually(f.b, 10*time.Minute, f.intakeDone) {
 		f.b.Fatalf("not all are ended; the worker said:\n%s", f.worker.stderr.tail())
 	}
-	return time.Since(began)
+	return announced, time.Since(began)
 }

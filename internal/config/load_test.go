@@ -220,6 +220,7 @@ func TestUnknownNames(t *testing.T) {
 		"a map":                               {file: "WORKER_GIVE_UP:\n  transient: 1h", want: "WORKER_GIVE_UP: is not a single value"},
 		"a list":                              {file: "NATS_URL: [a, b]", want: "NATS_URL: is not a single value"},
 		"twice, in other case":                {file: "WORKER_LEASE: 60s\nworker_lease: 61s", want: "WORKER_LEASE: is there twice"},
+		"as for a shell":                      {file: "NATS_PASSWORD=hunter2: x", want: "NATS_PASSWORD: is written as for a shell; wanted a colon"},
 		"not a name at all":                   {file: "\"a b\\u0007\": 1", want: `key "A B\a": is no setting`},
 		"not a mapping":                       {file: "- a", want: "--config: the file cannot be used: it is not a mapping"},
 		"two documents":                       {file: "WORKER_ID: a\n---\nWORKER_ID: b", want: "--config: the file cannot be used: it holds more than one"},

@@ -16,7 +16,9 @@ func (l *loader) accept(key, from string) bool {
 		return false
 	}
 	problem := "is no setting"
-	if near := l.nearest(key); near != "" {
+	if strings.Contains(key, "=") {
+		problem = "is written as for a shell; wanted a colon and a blank between the key and its value"
+	} else if near := l.nearest(key); near != "" {
 		problem += "; did you mean " + near + "?"
 	}
 	l.fault(Fault{Key: shownKey(key), Problem: problem, From: from})
@@ -84,8 +86,10 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// shownKey is a key as an error shows it: as it is if it looks like a name, else quoted and shortened.
+// shownKey is a key as an error shows it: as it is if it looks like a name, else quoted and shortened. What follows an =
+// is left out: in a file written as for a shell it is the value, which may be a secret.
 func shownKey(key string) string {
+	key, _, _ = strings.Cut(key, "=")
 	if key != "" && len(key) <= shownRunes && strings.Trim(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == "" {
 		return key
 	}
