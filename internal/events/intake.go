@@ -253,6 +253,11 @@ func (f *idFinder) array(depth int) error {
 }
 
 func (f *idFinder) value(depth int) error {
+	if depth < 0 {
+		// Nothing in it can be the id. Walking through a deep one as well would cost milliseconds of a hostile message.
+		var passed json.RawMessage
+		return f.dec.Decode(&passed)
+	}
 	v, err := f.dec.Token()
 	if err != nil {
 		return err
