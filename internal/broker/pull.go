@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -53,7 +54,8 @@ func NewPull(js jetstream.JetStream, stream, consumer string, expiry time.Durati
 	if p.sub, err = nc.ChanSubscribe(p.inbox+"*", p.incoming); err != nil {
 		return nil, fmt.Errorf("listen for messages of consumer %s: %w", consumer, err)
 	}
-	p.sub.SetClosedHandler(func(string) { close(p.closed) })
+	ended := sync.OnceFunc(func() { close(p.closed) }) // it is told twice when the connection is closed while the subscription drains
+	p.sub.SetClosedHandler(func(string) { ended() })
 	p.status = nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	return p, nil
 }

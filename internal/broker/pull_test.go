@@ -224,3 +224,31 @@ func TestPullGivesBackWhatCameLate(t *testing.T) {
 	}
 	settled(t, cons, 0, 0)
 }
+
+// TestPullEndsWithItsConnection: and none begins on one that is closed.
+func TestPullEndsWithItsConnection(t *testing.T) {
+	t.Parallel()
+	_, js, _, _ := pulling(t, 30*time.Second)
+	url := js.Conn().ConnectedUrl()
+	for range 3 {
+		nc, js := brokertest.Connect(t, url)
+		p, err := broker.NewPull(js, "S", "c", 30*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			_, err := p.Next(t.Context())
+			p.Stop(time.Second)
+			ended <- err
+		}()
+		nc.Close()
+		if err := <-ended; !errors.Is(err, nats.ErrConnectionClosed) {
+			t.Fatalf("ends with %v", err)
+		}
+		if p, err = broker.NewPull(js, "S", "c", 30*time.Second); err == nil {
+			p.Stop(time.Second)
+			t.Fatal("a pull begins on a closed connection")
+		}
+	}
+}
