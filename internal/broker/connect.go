@@ -40,7 +40,8 @@ type Options struct {
 	JSDomain    string // JetStream domain, for leaf nodes
 	Name        string // shown in the server's list of connections
 
-	Log *zap.Logger // nil: no log
+	Log     *zap.Logger // nil: no log
+	Denials *Denials    // told what the user may not do; nil: nobody is
 }
 
 // Connect connects to NATS and waits for it as long as ctx allows: an unreachable server and refused credentials are

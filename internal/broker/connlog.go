@@ -14,8 +14,9 @@ const repeatAfter = 5 * time.Minute
 
 // connLog tells the log how the connection fares: each change once, the same trouble again rarely.
 type connLog struct {
-	log *zap.Logger
-	now func() time.Time
+	log     *zap.Logger
+	denials *Denials // may be nil
+	now     func() time.Time
 
 	mu   sync.Mutex
 	said map[string]time.Time // trouble → when it was last said
@@ -67,6 +68,13 @@ func (l *connLog) unreachable(err error) {
 func (l *connLog) trouble(sub *nats.Subscription, err error) {
 	if refused(err) {
 		l.unreachable(err)
+		return
+	}
+	if what := denied(err); what != "" {
+		l.denials.note(what)
+		if l.news("denied " + what) {
+			l.log.Warn("nats refuses what the worker needs: grant it", zap.String("denied", what), zap.Error(err))
+		}
 		return
 	}
 	subject := ""

@@ -31,11 +31,18 @@ type EmbeddedOptions struct {
 }
 
 // Embedded is a NATS server with JetStream in this process, durable on its own: every write is synced to the disk
-// before it is acknowledged, and nobody else opens its directory meanwhile.
+// before it is acknowledged, and nobody else opens its directory meanwhile. It is safe for concurrent use.
 type Embedded struct {
+	options EmbeddedOptions
+	host    string
+	lock    *os.File
+	log     *serverLog
+	stop    sync.Once
+
+	mu     sync.Mutex
+	port   int
 	server *server.Server
-	lock   *os.File
-	stop   sync.Once
+	fault  string // why it does not work now
 }
 
 // StartEmbedded starts the server and returns when it accepts connections; ctx limits only the start. It fails where
@@ -56,37 +63,36 @@ func StartEmbedded(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Embedded{lock: lock}
-	if err := e.start(ctx, o, host, port); err != nil {
+	e := &Embedded{options: o, host: host, port: port, lock: lock, log: &serverLog{log: o.Log.Named("nats"), quiet: o.Quiet}}
+	if err = portFree(ctx, host, port); err == nil {
+		err = e.start(ctx)
+	}
+	if err != nil {
 		e.Shutdown()
 		return nil, err
 	}
 	return e, nil
 }
 
-func (e *Embedded) start(ctx context.Context, o EmbeddedOptions, host string, port int) error {
-	if err := portFree(ctx, host, port); err != nil {
-		return err
-	}
-	free, err := FreeDisk(o.Dir)
+func (e *Embedded) start(ctx context.Context) error {
+	free, err := FreeDisk(e.options.Dir)
 	if err != nil {
 		return err
 	}
-	mended, err := mendSums(filepath.Join(o.Dir, server.JetStreamStoreDir))
+	mended, err := mendSums(filepath.Join(e.options.Dir, server.JetStreamStoreDir))
 	if err != nil {
 		return err
 	}
 	for _, name := range mended {
-		o.Log.Warn("making or changing a stream or consumer was interrupted; it is complete now", zap.String("name", name))
+		e.options.Log.Warn("making or changing a stream or consumer was interrupted; it is complete now", zap.String("name", name))
 	}
-	log := &serverLog{log: o.Log.Named("nats"), quiet: o.Quiet}
-	e.server, err = server.NewServer(&server.Options{
+	started, err := server.NewServer(&server.Options{
 		ServerName: "activation-worker",
-		Host:       host,
-		Port:       port,
+		Host:       e.host,
+		Port:       e.port,
 		NoSigs:     true,
 		JetStream:  true,
-		StoreDir:   o.Dir,
+		StoreDir:   e.options.Dir,
 		SyncAlways: true, // one node survives a power cut only so
 
 		// Three quarters of what is free. Streams that exist are loaded whatever this says.
@@ -96,27 +102,40 @@ func (e *Embedded) start(ctx context.Context, o EmbeddedOptions, host string, po
 	if err != nil {
 		return fmt.Errorf("preparing the embedded NATS server: %w", err)
 	}
-	e.server.SetLoggerV2(log, false, false, false)
-	e.server.Start()
+	e.mu.Lock()
+	e.server = started
+	e.mu.Unlock()
+	e.log.forget()
+	started.SetLoggerV2(e.log, false, false, false)
+	started.Start()
 	if ctx.Err() != nil {
 		return fmt.Errorf("starting the embedded NATS server: %w", context.Cause(ctx))
 	}
-	if fatal := log.fatal(); fatal != "" || !e.server.ReadyForConnections(readyTimeout) || !e.server.JetStreamEnabled() {
-		return fmt.Errorf("the embedded NATS server does not start in %s: %s; see the log", o.Dir, fatal)
+	if fatal := e.log.fatal(); fatal != "" || !started.ReadyForConnections(readyTimeout) || !started.JetStreamEnabled() {
+		return fmt.Errorf("the embedded NATS server does not start in %s: %s; see the log", e.options.Dir, fatal)
+	}
+	if tcp, ok := started.Addr().(*net.TCPAddr); ok {
+		e.port = tcp.Port // it stays the same when the server is started again
 	}
 	return nil
 }
 
 // URL is where clients connect.
-func (e *Embedded) URL() string { return e.server.ClientURL() }
+func (e *Embedded) URL() string { return e.running().ClientURL() }
+
+func (e *Embedded) running() *server.Server {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.server
+}
 
 // Shutdown stops the server, waits until its data is on the disk, and gives the directory free. A second call waits
 // for the first and does nothing.
 func (e *Embedded) Shutdown() {
 	e.stop.Do(func() {
-		if e.server != nil {
-			e.server.Shutdown()
-			e.server.WaitForShutdown()
+		if s := e.running(); s != nil {
+			s.Shutdown()
+			s.WaitForShutdown()
 		}
 		unlockDir(e.lock)
 	})

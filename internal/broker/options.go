@@ -18,6 +18,7 @@ func (o Options) prepare() ([]nats.Option, *connLog, error) {
 		o.Log = zap.NewNop()
 	}
 	say := newConnLog(o.Log)
+	say.denials = o.Denials
 	options := append(say.handlers(),
 		nats.Name(o.Name),
 		nats.Timeout(dialTimeout),

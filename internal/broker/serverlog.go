@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	"go.uber.org/zap"
@@ -14,6 +15,7 @@ type serverLog struct {
 
 	mu   sync.Mutex
 	died string // the server's last words; it logs them and goes on
+	sick string // what it could not write
 }
 
 func (l *serverLog) Noticef(format string, v ...any) {
@@ -28,7 +30,39 @@ func (l *serverLog) Tracef(format string, v ...any) { l.Noticef(format, v...) }
 
 func (l *serverLog) Warnf(format string, v ...any) { l.log.Warn("embedded server", text(format, v)) }
 
-func (l *serverLog) Errorf(format string, v ...any) { l.log.Error("embedded server", text(format, v)) }
+func (l *serverLog) Errorf(format string, v ...any) {
+	said := fmt.Sprintf(format, v...)
+	if cannotWrite(said) {
+		l.mu.Lock()
+		l.sick = said
+		l.mu.Unlock()
+	}
+	l.log.Error("embedded server", zap.String("text", said))
+}
+
+// cannotWrite tells that a server has stopped to write a stream, or all of them: it does not take that up again by itself.
+func cannotWrite(said string) bool {
+	for _, words := range []string{"Critical write error", "failed to store a msg", "resources, will be DISABLED"} {
+		if strings.Contains(said, words) {
+			return true
+		}
+	}
+	return false
+}
+
+// failing is what the server could not write, or empty.
+func (l *serverLog) failing() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sick
+}
+
+// forget is called for a server that starts.
+func (l *serverLog) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.died, l.sick = "", ""
+}
 
 func (l *serverLog) Fatalf(format string, v ...any) {
 	l.mu.Lock()
