@@ -33,6 +33,8 @@ type site struct {
 	nats    *brokertest.Server
 	js      jetstream.JetStream
 	partner *partner
+	url     string                  // of a NATS server that is not nats
+	lost    *jetstream.StreamConfig // settings of a stream that a test has deleted
 }
 
 // newSite starts a NATS server that has nothing on it, and a partner.
@@ -53,8 +55,12 @@ func newSetUpSite(t testing.TB) *site {
 
 // env are the settings of a worker on the site, with a short timeout and lease; more are added, and replace those of the same name.
 func (s *site) env(more ...string) []string {
+	url := s.url
+	if s.nats != nil {
+		url = s.nats.URL()
+	}
 	return settings(s.partner.env(), []string{
-		"NATS_URL=" + s.nats.URL(),
+		"NATS_URL=" + url,
 		"WORKER_HTTP_ADDR=127.0.0.1:0",
 		"WORKER_LOG_LEVEL=debug",
 		"LINEWORKS_TIMEOUT=2s",

@@ -129,7 +129,8 @@ func (d *demo) perform(ctx context.Context, dir string, out io.Writer, log *zap.
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	worker := newWorker(c, nc, js, layout, ensurer(js, layout), client, looker, log)
+	upkeep := newUpkeep(js, layout, log)
+	worker := newWorker(c, newLedger(c, nc, upkeep, log), upkeep, client, looker, log)
 
 	// Announcing and watching are other programs' business: they have a connection of their own.
 	outside, outsideJS, err := broker.ConnectOnce(ctx, natsOptions(c, server.URL(), "worker demo", log))

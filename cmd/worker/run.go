@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -94,6 +95,8 @@ type parts struct {
 	nats   atomic.Pointer[nats.Conn]
 	worker atomic.Pointer[consumer.Worker]
 	stage  atomic.Pointer[string] // what it is waiting for before there is a worker
+	server atomic.Pointer[broker.Embedded]
+	denied broker.Denials
 }
 
 // service runs the worker with its server, probes and partner until ctx ends.
@@ -114,7 +117,13 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 			return orStopped(ctx, err)
 		}
 		defer server.Shutdown()
+		p.server.Store(server)
 		url = server.URL()
+		mending, done := context.WithCancel(context.WithoutCancel(ctx)) // also while the worker stops, and writes
+		var mended sync.WaitGroup
+		mended.Go(func() { server.Mend(mending) })
+		defer mended.Wait()
+		defer done()
 	}
 	probes, err := console.Listen(ctx, "WORKER_HTTP_ADDR", c.Worker.HTTPAddr, console.Handler(p.checks), log)
 	if err != nil {
@@ -124,7 +133,9 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 
 	log.Info("probes are served", zap.String("probes", probes.Addr()))
 	p.waitFor("waiting for NATS")
-	nc, js, err := broker.Connect(ctx, natsOptions(c, url, c.Worker.ID, log))
+	link := natsOptions(c, url, c.Worker.ID, log)
+	link.Denials = &p.denied
+	nc, js, err := broker.Connect(ctx, link)
 	if err != nil {
 		return orStopped(ctx, usageError{err}) // it waits for servers; what is left is a setting that cannot be right
 	}
@@ -134,8 +145,8 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	go watchConnection(ctx, nc, lost)
 	p.nats.Store(nc)
 
-	ensure := ensurer(js, layout)
-	if err := ready(ctx, ensure, &p, log); err != nil {
+	upkeep := newUpkeep(js, layout, log)
+	if err := ready(ctx, upkeep.ensure, &p, log); err != nil {
 		return orStopped(ctx, err)
 	}
 	var partner consumer.Partner
@@ -151,10 +162,12 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	if err != nil {
 		return err
 	}
-	w := newWorker(c, nc, js, layout, ensure, partner, looker, log)
+	records := newLedger(c, nc, upkeep, log)
+	w := newWorker(c, records, upkeep, partner, looker, log)
 	p.worker.Store(w)
 	var requests sync.WaitGroup
-	requests.Go(func() { newOperator(c, nc, js, layout, log).Run(ctx) })
+	requested := newOperator(c, records, nc, upkeep, log)
+	requests.Go(func() { requested.Run(ctx) })
 	defer requests.Wait()
 	log.Info("worker started", zap.String("worker", c.Worker.ID), zap.String("version", buildVersion()))
 	defer context.AfterFunc(ctx, func() {
@@ -263,9 +276,15 @@ func (p *parts) checks(ctx context.Context) []console.Check {
 	if nc := p.nats.Load(); nc == nil || !nc.IsConnected() {
 		link.OK, link.Detail = false, "not connected: check NATS_URL and the server; the worker tries again by itself"
 	}
+	away := !link.OK
+	if server := p.server.Load(); server != nil && server.Fault() != "" {
+		link.OK, link.Detail = false, server.Fault()
+	} else if denied := p.denied.List(); !away && len(denied) > 0 {
+		link.OK, link.Detail = false, "connected, but the NATS user may not "+strings.Join(denied, ", nor ")+": grant it; the worker tries again by itself"
+	}
 	w := p.worker.Load()
 	checks := []console.Check{link}
-	if w == nil || !link.OK {
+	if w == nil || away {
 		why := "not known while NATS is away"
 		if w == nil {
 			why = "not known yet: " + *p.stage.Load()

@@ -15,17 +15,20 @@ import (
 )
 
 func setupCommand() *cobra.Command {
-	var check, withIntake, rebind bool
+	var check, withIntake, rebind, accept bool
 	var rewind, publish string
 	cmd := &cobra.Command{
 		Use:   "setup",
 		Short: "Creates or updates streams and consumers",
 		Long: `Creates what the worker needs on NATS, or brings it to what is declared, and prints what it changed.
-With --check it changes nothing, prints every difference, and exits 3 if there is one.`,
+With --check it changes nothing, prints every difference, and exits 3 if there is one. A ledger that is lost
+(deleted, or made anew) is not replaced unless that is said with --accept-ledger: a new one does not know
+who is active. Customers announced before that are looked up before they are activated.`,
 		Example: `  NATS_URL=nats://localhost:4222 worker setup --with-intake
   worker setup --check
   worker setup --publish-stream CUSTOMER
-  worker setup --rewind-intake 2026-11-01T00:00:00Z`,
+  worker setup --rewind-intake 2026-11-01T00:00:00Z
+  worker setup --accept-ledger --rewind-intake 2026-11-01T00:00:00Z`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := config.Load(cmd.Flags(), os.Environ())
@@ -40,8 +43,8 @@ With --check it changes nothing, prints every difference, and exits 3 if there i
 					return usageError{fmt.Errorf("--rewind-intake: %q is no time: wanted RFC 3339, such as 2026-11-01T00:00:00Z", rewind)}
 				}
 			}
-			if check && (rebind || rewind != "" || publish != "") {
-				return usageError{errors.New("--check changes nothing: leave out --rewind-intake, --rebind-partner and --publish-stream")}
+			if check && (rebind || accept || rewind != "" || publish != "") {
+				return usageError{errors.New("--check changes nothing: leave out --rewind-intake, --rebind-partner, --accept-ledger and --publish-stream")}
 			}
 			if rebind && layout.Binding == (broker.Binding{}) {
 				return usageError{errors.New("--rebind-partner needs the LINEWORKS_ credentials of the partner to bind to")}
@@ -75,6 +78,13 @@ With --check it changes nothing, prints every difference, and exits 3 if there i
 				}
 				fmt.Fprintln(out, change)
 			}
+			if accept {
+				change, err := broker.Accept(ctx, js, layout)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(out, change)
+			}
 			changes, err := broker.Apply(ctx, js, layout)
 			for _, change := range changes {
 				fmt.Fprintln(out, change)
@@ -103,7 +113,10 @@ With --check it changes nothing, prints every difference, and exits 3 if there i
 				fmt.Fprintf(out, "the intake is read again from %s\n", from.Format(time.RFC3339))
 				return nil
 			}
-			if len(changes) == 0 && !rebind {
+			if accept {
+				fmt.Fprintln(out, "workers go on with this ledger; announcements that were handled already are read again, and those customers looked up, after worker setup --rewind-intake TIME")
+			}
+			if len(changes) == 0 && !rebind && !accept {
 				fmt.Fprintln(out, "everything is as declared")
 			}
 			return nil
@@ -114,6 +127,7 @@ With --check it changes nothing, prints every difference, and exits 3 if there i
 	f.BoolVar(&withIntake, "with-intake", false, "create the intake stream too, which is otherwise the signup pipeline's")
 	f.StringVar(&rewind, "rewind-intake", "", "read the intake again from a `TIME` (RFC 3339)")
 	f.StringVar(&publish, "publish-stream", "", "create a stream `NAME` that has the activated events alone, as customer.activated.<id>")
+	f.BoolVar(&accept, "accept-ledger", false, "go on with the ledger that is there, or a new one, after the one before was lost")
 	f.BoolVar(&rebind, "rebind-partner", false, "bind the ledger to the partner and tenant now configured")
 	config.Flags(f, config.GroupNATS, config.GroupPartner, config.GroupStreams)
 	return cmd

@@ -72,6 +72,9 @@ func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, e
 	if !complete {
 		return whereabouts{"none", fmt.Sprintf("It is not among the first %d unread announcements, and none that mentions it was rejected.", maxUnread)}, nil
 	}
+	if in, err := operator.ReadIntake(ctx, s.js, s.ledger, s.c.Worker.IntakeStream, s.c.Worker.Stream); err == nil && in.Lost {
+		return whereabouts{"none", "No announcement of it waits unread; what became of those that were read is not known without the ledger."}, nil
+	}
 	return whereabouts{"none", "It was not announced: no announcement waits unread and none that mentions it was rejected."}, nil
 }
 
@@ -98,7 +101,7 @@ func (s statusReader) unread(ctx context.Context, id int64) (sequence uint64, co
 // paused says why no worker attempts anybody at the moment; empty where one does, or that could not be read.
 func (s statusReader) paused(ctx context.Context) string {
 	in, err := operator.ReadIntake(ctx, s.js, s.ledger, s.c.Worker.IntakeStream, s.c.Worker.Stream)
-	if err != nil || in.Asking || in.Paused == nil {
+	if err != nil || !in.Lost && (in.Asking || in.Paused == nil) {
 		return ""
 	}
 	is, _ := in.Sentence(local)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -219,11 +220,16 @@ func intakeTypes(c *config.Config) []string {
 	return types
 }
 
-// newWorker wires a worker on a connection whose streams are there. partner may be nil: no credentials; looker too: no watch.
-func newWorker(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout broker.Layout, ensure func(context.Context) error, partner consumer.Partner, looker consumer.Looker, log *zap.Logger) *consumer.Worker {
-	l := ledger.New(ledger.Options{
-		Conn: nc, JetStream: js, Streams: layout.Streams, Source: c.Worker.EventSource, Log: log, Lease: c.Worker.Lease, Now: faults.Now,
+// newLedger is the ledger for whoever writes it.
+func newLedger(c *config.Config, nc *nats.Conn, u *upkeep, log *zap.Logger) *ledger.Ledger {
+	return ledger.New(ledger.Options{
+		Conn: nc, JetStream: u.js, Streams: u.layout.Streams, Source: c.Worker.EventSource, Log: log, Lease: c.Worker.Lease, Now: faults.Now, Mark: u.ledger,
 	})
+}
+
+// newWorker wires a worker on a connection whose streams are there. partner may be nil: no credentials; looker too: no watch.
+func newWorker(c *config.Config, l *ledger.Ledger, u *upkeep, partner consumer.Partner, looker consumer.Looker, log *zap.Logger) *consumer.Worker {
+	js, layout := u.js, u.layout
 	return consumer.New(consumer.Options{
 		JetStream: js, Ledger: l, Partner: partner, Looker: looker,
 		Pacer: quota.New(quota.Options{
@@ -233,7 +239,7 @@ func newWorker(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout b
 		ID: c.Worker.ID, Streams: layout.Streams, IntakeStream: layout.IntakeStream,
 		Concurrency: c.Partner.Concurrency, Timeout: c.Partner.Timeout, Lease: c.Worker.Lease,
 		SweepInterval: c.Worker.SweepInterval,
-		Ensure:        ensure, Now: faults.Now,
+		Ensure:        u.ensure, Now: faults.Now,
 		KeepPartnerText: c.Worker.RecordPartnerText != "off", PartnerTextInLog: c.Worker.RecordPartnerText == "all",
 	})
 }
@@ -244,34 +250,60 @@ func readerOf(c *config.Config, nc *nats.Conn, js jetstream.JetStream) *ledger.L
 }
 
 // newOperator carries out what operators ask for.
-func newOperator(c *config.Config, nc *nats.Conn, js jetstream.JetStream, layout broker.Layout, log *zap.Logger) *operator.Operator {
+func newOperator(c *config.Config, l *ledger.Ledger, nc *nats.Conn, u *upkeep, log *zap.Logger) *operator.Operator {
 	return operator.New(operator.Options{
-		Conn: nc, JetStream: js, Streams: layout.Streams, Intake: layout.IntakeStream, Decoder: decoderOf(c), Worker: c.Worker.ID, Log: log, Now: faults.Now,
-		Ledger: ledger.New(ledger.Options{
-			Conn: nc, JetStream: js, Streams: layout.Streams, Source: c.Worker.EventSource, Log: log, Lease: c.Worker.Lease, Now: faults.Now,
-		}),
+		Conn: nc, JetStream: u.js, Ledger: l, Streams: u.layout.Streams, Intake: u.layout.IntakeStream, Decoder: decoderOf(c), Worker: c.Worker.ID, Log: log, Now: faults.Now,
 	})
 }
 
-// ensurer makes what is missing, at the start and whenever it is gone later. Where the intake's consumer starts is the
-// operator's choice once: one that is lost is made again to start where it did, since what it had not read is not known
-// any more, and what it had finds its records.
-func ensurer(js jetstream.JetStream, layout broker.Layout) func(context.Context) error {
-	var mu sync.Mutex
-	began := false
-	return func(ctx context.Context) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if err := broker.Ensure(ctx, js, layout); err != nil || began {
-			return err
-		}
-		cons, err := js.Consumer(ctx, layout.IntakeStream, events.ConsumerActivator)
-		if err != nil {
-			return fmt.Errorf("read consumer %s of stream %s: %w", events.ConsumerActivator, layout.IntakeStream, err)
-		}
-		layout.IntakeFrom, began = startOf(cons.CachedInfo()), true
-		return nil
+// upkeep makes what is missing, at the start and whenever it is gone later, but never the ledger once there was one.
+// Where the intake's consumer starts is the operator's choice once: one that is lost is made again to start where it
+// did, since what it had not read is not known any more, and what it had finds its records. It is safe for concurrent use.
+type upkeep struct {
+	js   jetstream.JetStream
+	log  *zap.Logger
+	mark atomic.Pointer[events.Mark] // of the ledger, as last found
+
+	mu     sync.Mutex
+	layout broker.Layout
+	began  bool
+}
+
+func newUpkeep(js jetstream.JetStream, layout broker.Layout, log *zap.Logger) *upkeep {
+	return &upkeep{js: js, layout: layout, log: log}
+}
+
+// ensure makes what is missing, and says what is wrong.
+func (u *upkeep) ensure(ctx context.Context) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	l := u.layout
+	l.Found = func(m events.Mark) {
+		u.layout.Ledger = m
+		u.mark.Store(&m)
 	}
+	l.Made = func(object string) {
+		if u.began {
+			u.log.Warn("was gone and is made anew; what it held is lost", zap.String("object", object))
+		}
+	}
+	if err := broker.Ensure(ctx, u.js, l); err != nil || u.began {
+		return err
+	}
+	cons, err := u.js.Consumer(ctx, l.IntakeStream, events.ConsumerActivator)
+	if err != nil {
+		return fmt.Errorf("read consumer %s of stream %s: %w", events.ConsumerActivator, l.IntakeStream, err)
+	}
+	u.layout.IntakeFrom, u.began = startOf(cons.CachedInfo()), true
+	return nil
+}
+
+// ledger is the mark of the ledger to work on.
+func (u *upkeep) ledger() events.Mark {
+	if m := u.mark.Load(); m != nil {
+		return *m
+	}
+	return events.Mark{}
 }
 
 // startOf is where a consumer that exists has started.

@@ -3,6 +3,8 @@ package main
 import (
 	"testing"
 
+	"go.uber.org/zap"
+
 	"activation-worker/internal/broker"
 	"activation-worker/internal/events"
 )
@@ -28,7 +30,7 @@ func TestALostConsumerIsMadeToStartWhereItDid(t *testing.T) {
 			}
 			announceOne()
 			layout.IntakeFrom, _ = broker.ParseIntakeFrom(from)
-			ensure := ensurer(js, layout)
+			ensure := newUpkeep(js, layout, zap.NewNop()).ensure
 			if err := ensure(t.Context()); err != nil {
 				t.Fatal(err)
 			}

@@ -11,7 +11,7 @@ import (
 
 // Apply creates and updates until the server has what the layout declares, and reports what it did, also when it
 // fails half-way. Consumers keep their state. What JetStream cannot change is listed by a [LayoutError] at the end.
-// Further errors to test for: those of [Ensure]; after a [BindingError] nothing was changed.
+// Further errors to test for: those of [Ensure]; after a [BindingError] or a [LostError] nothing was changed.
 func Apply(ctx context.Context, js jetstream.JetStream, l Layout) ([]Change, error) {
 	a, err := newAdmin(js, l)
 	if err != nil {
@@ -33,6 +33,9 @@ func (m *mender) run(ctx context.Context, now time.Time) error {
 	if err := m.ours(ctx); err != nil {
 		return err
 	}
+	if err := m.sameLedger(ctx); err != nil {
+		return err
+	}
 	has := map[role]*jetstream.StreamInfo{}
 	for _, spec := range m.layout.streams() {
 		info, err := m.stream(ctx, spec)
@@ -42,6 +45,7 @@ func (m *mender) run(ctx context.Context, now time.Time) error {
 		has[spec.role] = info
 	}
 	if info := has[ledger]; info != nil {
+		m.layout.Ledger = markOf(info)
 		before, after, err := m.bind(ctx, info.Config)
 		if err := gather(&m.left, err); err != nil {
 			return err
@@ -81,7 +85,7 @@ func (m *mender) stream(ctx context.Context, spec streamSpec) (*jetstream.Stream
 		return nil, err
 	}
 	if made {
-		m.made(spec.object())
+		m.note(spec.object())
 	}
 	config := info.Config
 	fixed := m.mend(apply(compareStream(spec, info), &config))
@@ -102,7 +106,7 @@ func (m *mender) consumer(ctx context.Context, spec consumerSpec) error {
 		return err
 	}
 	if made {
-		m.made(spec.object())
+		m.note(spec.object())
 	}
 	config := info.Config
 	fixed := m.mend(apply(compareConsumer(spec, info), &config))
@@ -123,16 +127,34 @@ func (m *mender) intake(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if made {
-		m.made("stream " + m.layout.IntakeStream)
+		m.note("stream " + m.layout.IntakeStream)
 	}
 	m.left = append(m.left, intakeSubjects(m.layout, info)...)
 	if err := m.decided(ctx, now); err != nil {
 		return err
 	}
-	return m.consumer(ctx, m.layout.activator())
+	if err := m.consumer(ctx, m.layout.activator()); err != nil {
+		return err
+	}
+	return m.mark(ctx)
 }
 
-func (m *mender) made(object string) {
+// mark writes down at the intake's consumer which ledger knows what it has delivered.
+func (m *mender) mark(ctx context.Context) error {
+	info, was, err := m.readInto(ctx)
+	if err != nil || info == nil || was == m.layout.Ledger || m.layout.Ledger.IsZero() {
+		return err
+	}
+	spec, config := m.layout.activator(), info.Config
+	config.Metadata = marked(config.Metadata, m.layout.Ledger)
+	if _, err := m.updateConsumer(ctx, spec, config); err != nil {
+		return err
+	}
+	m.changes = append(m.changes, Change{Object: spec.object(), Setting: "ledger", From: shownMark(was), To: shownMark(m.layout.Ledger)})
+	return nil
+}
+
+func (m *mender) note(object string) {
 	m.changes = append(m.changes, Change{Object: object, From: "missing", To: "created"})
 }
 

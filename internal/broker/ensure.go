@@ -12,7 +12,10 @@ import (
 // Ensure makes the layout ready for a worker that is about to run: it creates what is missing, binds the ledger to the
 // partner tenant, and changes nothing else. Any number of workers may do so at once.
 //
-// Errors to test for: [LayoutError] lists what would break the ledger or what the user may not do, [BindingError],
+// A ledger that is missing although the intake was read, or is not the one that was worked on, is a [LostError]: it is
+// not made anew, and nothing else is touched.
+//
+// Errors to test for: [LostError]; [LayoutError] lists what would break the ledger or what the user may not do, [BindingError],
 // [VersionError], [IntakeFromError] (a setting is missing), [ErrNoJetStream] and [ErrIntakeMissing]. With the last,
 // everything but `activator` is ready; once the intake is there, another Ensure makes the rest.
 func Ensure(ctx context.Context, js jetstream.JetStream, l Layout) error {
@@ -20,11 +23,17 @@ func Ensure(ctx context.Context, js jetstream.JetStream, l Layout) error {
 	if err != nil {
 		return err
 	}
+	if err := a.sameLedger(ctx); err != nil {
+		return err
+	}
 	if err := a.ensureOwn(ctx); err != nil {
 		return fmt.Errorf("preparing the streams: %w", err)
 	}
+	if l.Found != nil {
+		l.Found(a.layout.Ledger)
+	}
 	if err := a.ensureIntake(ctx, time.Now()); err != nil {
-		return fmt.Errorf("preparing the intake: %w", err)
+		return &intakeTrouble{err}
 	}
 	return nil
 }
@@ -51,6 +60,7 @@ func (a *admin) ensureOwn(ctx context.Context) error {
 	if err := layoutError(wrong); err != nil {
 		return err
 	}
+	a.layout.Ledger = markOf(has[ledger])
 	_, _, err := a.bind(ctx, has[ledger].Config)
 	return err
 }
@@ -83,6 +93,9 @@ func (a *admin) makeStream(ctx context.Context, config jetstream.StreamConfig) (
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another worker was quicker, with other settings
 		info, err = a.streamInfo(ctx, config.Name)
 		return info, false, err
+	}
+	if err == nil {
+		a.made("stream " + config.Name)
 	}
 	return info, err == nil, err
 }
@@ -120,7 +133,16 @@ func (a *admin) makeConsumer(ctx context.Context, spec consumerSpec) (info *jets
 		info, err = a.consumerInfo(ctx, spec)
 		return info, false, err
 	}
+	if err == nil {
+		a.made(spec.object())
+	}
 	return info, err == nil, err
+}
+
+func (a *admin) made(object string) {
+	if a.layout.Made != nil {
+		a.layout.Made(object)
+	}
 }
 
 func compareConsumer(spec consumerSpec, info *jetstream.ConsumerInfo) []finding[jetstream.ConsumerConfig] {

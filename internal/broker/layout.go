@@ -35,6 +35,12 @@ type Layout struct {
 	MaxAckPending int           // of the consumers; below 1000: 1000
 
 	Binding Binding // whose customers these are; zero (no credentials): not checked
+
+	Ledger events.Mark // which one the caller has worked on; zero: not known yet
+	// Found is told which ledger is there, each time that all is ready; nil: nobody is.
+	Found func(events.Mark)
+	// Made is told what was missing and is made; nil: nobody is.
+	Made func(object string)
 }
 
 func (l Layout) withDefaults() Layout {
@@ -189,6 +195,7 @@ func (l Layout) ofWork() []consumerSpec {
 func (l Layout) activator() consumerSpec {
 	config := l.consumer(events.ConsumerActivator, l.IntakeSubject)
 	l.IntakeFrom.apply(&config)
+	config.Metadata = marked(nil, l.Ledger)
 	return consumerSpec{
 		stream: l.IntakeStream,
 		config: config,

@@ -62,7 +62,7 @@ func (m *mender) publish(ctx context.Context, name string) error {
 	case err != nil:
 		return fmt.Errorf("publishing the activated events: %w", err)
 	case made:
-		m.made(spec.object())
+		m.note(spec.object())
 	case !sourcesFrom(is.Config, m.layout.Streams.Ledger):
 		return fmt.Errorf("publishing the activated events: stream %s exists and is something else: name another", name)
 	}

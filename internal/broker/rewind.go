@@ -22,6 +22,9 @@ func Rewind(ctx context.Context, js jetstream.JetStream, l Layout, from time.Tim
 	if err != nil {
 		return err
 	}
+	if err := a.sameLedger(ctx); err != nil {
+		return fmt.Errorf("rewinding the intake: %w", err)
+	}
 	info, err := a.intakeInfo(ctx)
 	if err != nil {
 		return fmt.Errorf("rewinding the intake: %w", err)

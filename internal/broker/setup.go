@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"activation-worker/internal/events"
 )
 
 // Plan compares the layout with what the server has and changes nothing. The list is empty where all is as declared.
@@ -27,7 +29,14 @@ type plan struct {
 }
 
 func (p *plan) run(ctx context.Context, now time.Time) error {
+	lost, err := p.lost(ctx)
+	if err != nil {
+		return err
+	}
 	for _, spec := range p.layout.streams() {
+		if lost != nil && spec.role == ledger {
+			continue
+		}
 		info, err := p.streamInfo(ctx, spec.config.Name)
 		if err := p.missing(spec.object(), err, jetstream.ErrStreamNotFound); err != nil {
 			return err
@@ -49,6 +58,21 @@ func (p *plan) run(ctx context.Context, now time.Time) error {
 		}
 	}
 	return p.intake(ctx, now)
+}
+
+// lost notes a ledger that is gone or was made anew.
+func (p *plan) lost(ctx context.Context) (*LostError, error) {
+	err := p.sameLedger(ctx)
+	lost, is := errors.AsType[*LostError](err)
+	if !is {
+		return nil, gather(&p.drifts, err)
+	}
+	drift := Drift{Object: "stream " + lost.Stream, Is: "missing", Wants: "the one that the intake was read into, " + shownMark(lost.Was), Do: lost.Error()}
+	if !lost.Is.IsZero() {
+		drift.Is = "another one, " + shownMark(lost.Is)
+	}
+	p.drifts = append(p.drifts, drift)
+	return lost, nil
 }
 
 // missing notes an object that does not exist or must not be seen, and lets other errors through.
@@ -87,7 +111,19 @@ func (p *plan) consumer(ctx context.Context, spec consumerSpec) error {
 	if info != nil {
 		note(p, compareConsumer(spec, info))
 	}
+	if info != nil && spec.config.Durable == events.ConsumerActivator {
+		p.marked(spec, info)
+	}
 	return nil
+}
+
+// marked notes a consumer on the intake that does not say which ledger it was read into, or names one before.
+func (p *plan) marked(spec consumerSpec, info *jetstream.ConsumerInfo) {
+	is, wants := events.ParseMark(info.Config.Metadata[events.MetadataLedger]), p.layout.Ledger
+	if is == wants || wants.IsZero() {
+		return
+	}
+	p.drifts = append(p.drifts, Drift{Object: spec.object(), Setting: "ledger", Is: shownMark(is), Wants: shownMark(wants), Fixable: true})
 }
 
 func (p *plan) intake(ctx context.Context, now time.Time) error {

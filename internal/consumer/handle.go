@@ -102,6 +102,7 @@ func (w *Worker) handle(ctx context.Context, d delivery) (handedOver bool, err e
 func (w *Worker) follow(ctx context.Context, d delivery, r *events.Record, decision activation.Decision, lost bool) (*events.Record, error) {
 	switch decision.Step {
 	case activation.ComeAgain:
+		w.noticeTwin(r)
 		if !lost {
 			w.nak(d.msg, comeAgain(d.tries, decision.At.Sub(w.now())))
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,6 +96,7 @@ func (h *house) start() {
 		},
 		Timeout: testTimeout, MaxPayload: ledger.MaxObject(h.conn), Log: h.log,
 	}
+	var mark atomic.Pointer[events.Mark]
 	o := consumer.Options{
 		Looker:    sees(true), // no ownership record explains a no
 		JetStream: h.js, Pacer: quota.New(quota.Options{Concurrency: 3}), Log: h.log,
@@ -106,7 +108,12 @@ func (h *house) start() {
 		}, nil),
 		ID: "worker-1", Streams: h.layout.Streams, IntakeStream: "SIGNUP",
 		Concurrency: 3, Timeout: testTimeout, Lease: testLease, SweepInterval: 500 * time.Millisecond,
-		Ensure: func(ctx context.Context) error { return broker.Ensure(ctx, h.js, h.layout) }, KeepPartnerText: true,
+		Ensure: func(ctx context.Context) error {
+			layout := h.layout
+			layout.Found = func(m events.Mark) { mark.Store(&m) }
+			return broker.Ensure(ctx, h.js, layout)
+		},
+		KeepPartnerText: true,
 	}
 	for _, change := range h.change {
 		change(&o, &pc)
@@ -119,7 +126,12 @@ func (h *house) start() {
 	if o.Partner == nil {
 		o.Partner = client
 	}
-	o.Ledger = ledger.New(ledger.Options{Conn: h.conn, JetStream: h.js, Streams: h.layout.Streams, Source: "/test", Log: h.log, Lease: testLease})
+	o.Ledger = ledger.New(ledger.Options{Conn: h.conn, JetStream: h.js, Streams: h.layout.Streams, Source: "/test", Log: h.log, Lease: testLease, Mark: func() (m events.Mark) {
+		if known := mark.Load(); known != nil {
+			m = *known
+		}
+		return m
+	}})
 	w := consumer.New(o)
 	h.worker = w
 	ctx, cancel := context.WithCancel(context.Background())

@@ -51,12 +51,14 @@ func (w *Worker) Checks(ctx context.Context) []Check {
 
 func (w *Worker) streamsCheck() Check {
 	c := Check{Name: "streams", OK: true, Detail: "there"}
-	trouble := cmp.Or(w.obstacleTo(laneDue), w.obstacleTo(laneRedo), w.obstacleTo(partLedger))
+	trouble := cmp.Or(w.obstacleTo(partLayout), w.obstacleTo(partReach), w.obstacleTo(laneDue), w.obstacleTo(laneRedo), w.Ledger.Unstored(), w.obstacleTo(partLedger))
 	switch {
 	case trouble != nil:
 		c.OK, c.Detail = false, trouble.Error()
-	case w.Ledger.Full():
-		c.OK, c.Detail = false, fmt.Sprintf("stream %s has no room for the outcomes of further attempts: raise WORKER_STREAM_MAX_BYTES and run worker setup", w.Streams.Ledger)
+	default:
+		if full := w.Ledger.NoRoom(); full != nil {
+			c.OK, c.Detail = false, fmt.Sprintf("stream %s has no room for the outcomes of further attempts: %v", w.Streams.Ledger, full)
+		}
 	}
 	return c
 }

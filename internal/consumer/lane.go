@@ -35,6 +35,8 @@ const (
 	partLedger = "ledger"
 	partRoom   = "room"
 	partSweep  = "sweep"
+	partLayout = "layout"
+	partReach  = "reach"
 )
 
 const (
@@ -65,7 +67,7 @@ func (w *Worker) serve(taking, working context.Context, l lane) {
 	}
 }
 
-// ensure makes streams and consumers that are gone, one slot at a time, and says what keeps a lane from taking work.
+// ensure makes streams and consumers that are gone (but never the ledger), one slot at a time, and says what keeps a lane from taking work.
 func (w *Worker) ensure(ctx context.Context, l lane, why error) {
 	if !w.ensuring.TryLock() {
 		return
@@ -76,13 +78,20 @@ func (w *Worker) ensure(ctx context.Context, l lane, why error) {
 	if errors.As(why, &stuck) {
 		part = partLedger
 	}
-	if err := w.Ensure(ctx); err != nil {
+	err := w.Ensure(ctx)
+	if w.halted(ctx, err) || err == nil && errors.Is(why, errHalted) {
+		return
+	}
+	if err != nil {
 		why = err
 	}
 	if ctx.Err() == nil && w.setObstacle(part, why) {
 		w.log.Warn("cannot take work, tried again and again", zap.String("lane", l.name), zap.Error(why))
 	}
 }
+
+// errHalted says that nothing may be taken; why, [Worker.halted] has noted.
+var errHalted = errors.New("work is halted")
 
 // stuckError is why a delivery could not be handled although it could be taken.
 type stuckError struct{ err error }
@@ -92,6 +101,9 @@ func (e *stuckError) Unwrap() error { return e.err }
 
 // pull takes one message after the other until ctx ends or the consumer is gone.
 func (w *Worker) pull(ctx, working context.Context, l lane) error {
+	if w.obstacleTo(partLayout) != nil {
+		return errHalted
+	}
 	stream, err := w.JetStream.Stream(ctx, l.stream)
 	if err != nil {
 		return err
@@ -120,6 +132,10 @@ func (w *Worker) pull(ctx, working context.Context, l lane) error {
 			return nil
 		case err != nil:
 			return err
+		}
+		if w.obstacleTo(partLayout) != nil {
+			w.nak(msg, requeueAfter)
+			return errHalted
 		}
 		if err := w.take(working, l, msg, from); err != nil {
 			return &stuckError{err}

@@ -61,6 +61,9 @@ func (w *Worker) readAccepted(ctx context.Context, msg jetstream.Msg, from sourc
 	if accepted.ReferenceDropped {
 		w.log.Warn("reference dropped: not a string of at most 200 bytes", zap.Int64("domain_id", accepted.DomainID))
 	}
+	if m.StoredAt.Before(w.Ledger.Mark().Accepted) {
+		accepted.Backfill = true // the ledger before may have known that the customer is active: that is asked first
+	}
 	return &delivery{msg: msg, storedAt: meta.Timestamp, tries: meta.NumDelivered, domainID: accepted.DomainID, accepted: &accepted}, nil
 }
 

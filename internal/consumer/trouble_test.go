@@ -1,20 +1,19 @@
 package consumer_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"activation-worker/internal/broker"
 	"activation-worker/internal/broker/brokertest"
 	"activation-worker/internal/consumer"
 	"activation-worker/internal/events"
-	"activation-worker/internal/partnerapi"
 	"activation-worker/internal/partnerapi/simulator"
 )
 
@@ -32,33 +31,33 @@ func (h *house) awaitCheck(name string, ok bool, text string) {
 	}, func() string { return fmt.Sprintf("it is %+v", last) })
 }
 
-func TestALedgerThatIsGoneIsSaidOnceAndHeals(t *testing.T) {
+// A new ledger would know nobody who is active: it is made only where an operator says so.
+func TestALedgerThatIsGoneHaltsWork(t *testing.T) {
 	t.Parallel()
 	h := build(t, simulator.Options{})
 	core, logs := observer.New(zap.InfoLevel)
 	h.log = zap.New(core)
-	var back atomic.Bool
-	h.change = append(h.change, func(o *consumer.Options, _ *partnerapi.Config) {
-		ensure := o.Ensure
-		o.Ensure = func(ctx context.Context) error {
-			if !back.Load() {
-				return errors.New("stream ACTIVATION may not be made")
-			}
-			return ensure(ctx)
-		}
-	})
 	h.start()
 	h.announce(7201, "e")
 	h.awaitState(7201, events.Activated)
 	if err := h.js.DeleteStream(t.Context(), "ACTIVATION"); err != nil {
 		t.Fatal(err)
 	}
+	calls := len(h.partner.Journal().Calls)
 	for id := int64(7202); id < 7262; id++ {
 		h.announce(id, "e")
 	}
-	h.awaitCheck("streams", false, "may not be made")
+	h.awaitCheck("streams", false, "--accept-ledger")
 	before := logs.Len()
-	back.Store(true)
+	if got := len(h.partner.Journal().Calls); got != calls {
+		t.Errorf("%d requests to the partner without a ledger", got-calls)
+	}
+	if _, err := h.js.Stream(t.Context(), "ACTIVATION"); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Errorf("the ledger was made anew: %v", err)
+	}
+	if _, err := broker.Accept(t.Context(), h.js, h.layout); err != nil {
+		t.Fatal(err)
+	}
 	for id := int64(7202); id < 7262; id++ {
 		h.awaitState(id, events.Activated)
 	}

@@ -65,6 +65,7 @@ type Worker struct {
 	log     *zap.Logger
 	gate    *gate
 	strange strangers
+	twin    twin
 
 	looks   chan struct{} // places for looks at DNS
 	looking sync.WaitGroup
@@ -95,6 +96,7 @@ func New(o Options) *Worker {
 	}
 	w.rooms = map[quota.Lane]room{quota.Waiting: make(room, w.slots()), quota.Replay: make(room, w.slots())}
 	w.gate = newGate(w)
+	w.twin.began = w.now()
 	return w
 }
 
@@ -125,6 +127,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { w.gate.run(ctx) })
 	tasks.Go(func() { w.sweep(ctx) })
+	tasks.Go(func() { w.mind(ctx) })
 	for _, l := range w.lanes() {
 		for range l.slots {
 			tasks.Go(func() { w.serve(ctx, working, l) })

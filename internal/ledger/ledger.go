@@ -13,12 +13,13 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 	"go.uber.org/zap"
 
 	"activation-worker/internal/events"
 )
 
-// Options of a [Ledger]. All are required but Now and Lease.
+// Options of a [Ledger]. All are required but Now, Lease and Mark.
 type Options struct {
 	Conn      *nats.Conn
 	JetStream jetstream.JetStream
@@ -28,6 +29,8 @@ type Options struct {
 	Log       *zap.Logger
 	// Lease is the longest that a claim of any worker holds. Zero for readers, who claim nothing.
 	Lease time.Duration
+	// Mark is that of the ledger to work on, as it is known now; nil: any is the right one.
+	Mark func() events.Mark
 }
 
 // Ledger is safe for concurrent use.
@@ -41,6 +44,12 @@ type Ledger struct {
 	log     *zap.Logger
 	lease   time.Duration
 	room    room
+
+	mark     func() events.Mark
+	chain    chain
+	troubles troubles
+	own      own
+	run      string // of this process alone
 }
 
 // ErrConflict is returned where another record was written in the family meanwhile.
@@ -67,6 +76,7 @@ func New(o Options) *Ledger {
 	return &Ledger{
 		conn: o.Conn, js: o.JetStream, api: api, streams: o.Streams, source: o.Source, now: o.Now,
 		log: o.Log.Named("ledger"), lease: o.Lease,
+		run: nuid.Next(), mark: o.Mark, troubles: troubles{by: map[string]*trouble{}},
 	}
 }
 

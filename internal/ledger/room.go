@@ -22,6 +22,7 @@ type room struct {
 	free    int64 // bytes, when last looked; claims since are subtracted
 	looked  time.Time
 	fullAt  time.Time // when a claim or an outcome last found no room; zero once one did
+	full    error     // what it found
 }
 
 const (
@@ -66,7 +67,7 @@ func (l *Ledger) reserve(ctx context.Context) error {
 		}
 	}
 	if wanted := (r.running + r.others + 1) * need; tight && r.free < wanted {
-		r.fullAt = l.now()
+		r.fullAt, r.full = l.now(), ErrFull
 		return fmt.Errorf("%d bytes are free and %d are needed for the outcomes of what is running: %w", r.free, wanted, ErrFull)
 	}
 	r.running++
@@ -89,10 +90,46 @@ func (l *Ledger) Full() bool {
 	return !l.room.fullAt.IsZero() && l.now().Sub(l.room.fullAt) < fullFor
 }
 
-func (l *Ledger) setFullAt(at time.Time) {
+// NoRoom is why a claim or an outcome found no room lately; nil where one did.
+func (l *Ledger) NoRoom() error {
+	if !l.Full() {
+		return nil
+	}
 	l.room.mu.Lock()
 	defer l.room.mu.Unlock()
-	l.room.fullAt = at
+	return l.room.full
+}
+
+// noRoom notes that something was refused for lack of room.
+func (l *Ledger) noRoom(err error) {
+	l.room.mu.Lock()
+	defer l.room.mu.Unlock()
+	l.room.fullAt, l.room.full = l.now(), err
+}
+
+// hasRoom notes that what was refused was stored.
+func (l *Ledger) hasRoom() {
+	l.room.mu.Lock()
+	defer l.room.mu.Unlock()
+	l.room.fullAt = time.Time{}
+}
+
+// storageError is [ErrFull] where it is not the ledger's own limit that is reached.
+type storageError struct{ says string }
+
+func (e *storageError) Error() string {
+	return "NATS has no more storage for us (" + e.says + "): raise the limit of the account or the server's max_file_store, or delete what else is stored there"
+}
+
+// Is lets errors.Is find ErrFull.
+func (e *storageError) Is(target error) bool { return target == ErrFull }
+
+// fullError puts a refusal for lack of room into words.
+func fullError(err error) error {
+	if api := apiError(err); api != nil && api.ErrorCode != codeStoreFailed {
+		return &storageError{api.Description}
+	}
+	return ErrFull
 }
 
 // runningElsewhere counts the attempts of other workers: claims of the last lease that have no outcome yet.
@@ -120,13 +157,10 @@ func (l *Ledger) runningElsewhere(ctx context.Context) (int64, error) {
 const unlimited = int64(1) << 62
 
 func (l *Ledger) freeBytes(ctx context.Context) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	s, err := l.js.Stream(ctx, l.streams.Ledger)
+	info, err := l.stream(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("see how full stream %s is: %w", l.streams.Ledger, err)
+		return 0, err
 	}
-	info := s.CachedInfo()
 	if info.Config.MaxBytes <= 0 {
 		return unlimited, nil
 	}

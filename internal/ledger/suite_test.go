@@ -29,6 +29,8 @@ var cases = []struct {
 	{"an outcome waits until a full ledger has room", testFullOutcome},
 	{"a full ledger does not hold an announcement for ever", testFullAnnouncement},
 
+	{"the sequences of another ledger tell it", testSequencesGoOn},
+
 	{"a foreign record is left alone", testForeign},
 	{"nothing there is no record", testNothing},
 	{"history is what is kept, oldest first", testHistory},

@@ -40,7 +40,7 @@ func (l *Ledger) Sweep(ctx context.Context, worker string, foreign func(error)) 
 	cons, err := l.js.CreateConsumer(creating, l.streams.Ledger, jetstream.ConsumerConfig{
 		Durable:           sweepConsumer, // hence replicated as the stream is: it must not be lost, and in the way, with one node
 		Description:       "recovery sweep of one worker",
-		Metadata:          map[string]string{"worker": worker},
+		Metadata:          map[string]string{"worker": worker, "run": l.run}, // two workers may have been given one id
 		FilterSubjects:    []string{events.SubjectState(events.Started), events.SubjectState(events.Deferred), events.SubjectState(events.Forgotten)},
 		DeliverPolicy:     jetstream.DeliverLastPerSubjectPolicy,
 		AckPolicy:         jetstream.AckNonePolicy,

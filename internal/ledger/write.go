@@ -27,8 +27,10 @@ func (l *Ledger) Claim(ctx context.Context, r *events.Record, expected uint64) (
 	current, err = l.write(ctx, r, expected)
 	if err != nil {
 		l.Release()
+		return current, err
 	}
-	return current, err
+	l.own.add(current.Sequence)
+	return current, nil
 }
 
 // Put writes a record without a claim of its own, if the room that outcomes need is not
@@ -84,12 +86,13 @@ func (l *Ledger) Record(ctx context.Context, r *events.Record, expected uint64) 
 		current, err = l.write(ctx, r, expected)
 		if !errors.Is(err, ErrFull) {
 			if full {
-				l.setFullAt(time.Time{})
+				l.hasRoom()
 			}
 			return current, err
 		}
-		l.setFullAt(l.now())
-		l.log.Warn("ledger full, outcome waits", zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)))
+		if !full {
+			l.log.Warn("ledger full, outcome waits", zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)), zap.Error(err))
+		}
 		if !pause(ctx, retry.NextBackOff()) {
 			return nil, err
 		}
@@ -109,10 +112,15 @@ func (l *Ledger) write(ctx context.Context, r *events.Record, expected uint64) (
 	}
 	token := nuid.Next()
 	family := events.CustomerFamily(r.DomainID)
+	subject := events.CustomerSubject(r.DomainID, r.State)
+	before, broken := l.chainNow()
+	if broken {
+		return nil, ErrLost
+	}
 	retry := writeBackoff()
-	for tries := 1; ; tries++ {
+	for {
 		ack, err := l.publish(ctx, &nats.Msg{
-			Subject: events.CustomerSubject(r.DomainID, r.State),
+			Subject: subject,
 			Header: nats.Header{
 				"Content-Type":                          {events.ContentType},
 				events.HeaderWriteToken:                 {token},
@@ -123,9 +131,14 @@ func (l *Ledger) write(ctx context.Context, r *events.Record, expected uint64) (
 		})
 		switch {
 		case err == nil:
+			l.stored(subject)
+			if err := l.continues(before, ack.Sequence); err != nil {
+				return nil, fmt.Errorf("write %s of domain %d: %w", r.State, r.DomainID, err)
+			}
 			written.Sequence = ack.Sequence
 			return &written, nil
 		case isConflict(err):
+			l.stored(subject)
 			m, loadErr := l.last(ctx, l.streams.Ledger, family)
 			switch {
 			case loadErr != nil:
@@ -145,11 +158,17 @@ func (l *Ledger) write(ctx context.Context, r *events.Record, expected uint64) (
 			}
 			// A write of this family is under way on the leader; it will be stored or not.
 		case isFull(err):
-			return nil, fmt.Errorf("write %s of domain %d: %w", r.State, r.DomainID, ErrFull)
+			err = fullError(err)
+			l.noRoom(err)
+			return nil, fmt.Errorf("write %s of domain %d: %w", r.State, r.DomainID, err)
 		case isFinal(err):
 			return nil, fmt.Errorf("write %s of domain %d: %w", r.State, r.DomainID, err)
 		}
-		l.grumble(tries, "record not stored yet, written again", err, zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)))
+		l.log.Debug("record not stored yet, written again", zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)), zap.Error(err))
+		l.unstored(subject, err)
+		if r.State == events.Started && lost(l.Usable(ctx)) {
+			return nil, fmt.Errorf("write %s of domain %d: %w", r.State, r.DomainID, err) // nobody must find it in another ledger
+		}
 		if !pause(ctx, retry.NextBackOff()) {
 			return nil, fmt.Errorf("write %s of domain %d: not known whether it was stored: %w", r.State, r.DomainID, errors.Join(context.Cause(ctx), err))
 		}
@@ -166,28 +185,21 @@ func (l *Ledger) publish(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, e
 // publishUntil repeats a message that may safely be stored twice until it is acked; a full stream is [ErrFull].
 func (l *Ledger) publishUntil(ctx context.Context, m *nats.Msg) error {
 	retry := writeBackoff()
-	for tries := 1; ; tries++ {
+	for {
 		_, err := l.publish(ctx, m)
 		if isFull(err) {
-			return fmt.Errorf("publish on %s: %w", m.Subject, ErrFull)
+			return fmt.Errorf("publish on %s: %w", kindOf(m.Subject), fullError(err))
 		}
 		if err == nil || isFinal(err) {
+			l.stored(m.Subject)
 			return err
 		}
-		l.grumble(tries, "message not stored yet, published again", err, zap.String("subject", m.Subject))
+		l.log.Debug("message not stored yet, published again", zap.String("subject", m.Subject), zap.Error(err))
+		l.unstored(m.Subject, err)
 		if !pause(ctx, retry.NextBackOff()) {
 			return fmt.Errorf("publish on %s: %w", m.Subject, errors.Join(context.Cause(ctx), err))
 		}
 	}
-}
-
-// grumble logs a repeated failure now and then, not each time.
-func (l *Ledger) grumble(tries int, msg string, err error, fields ...zap.Field) {
-	level := zap.DebugLevel
-	if tries%10 == 0 {
-		level = zap.WarnLevel
-	}
-	l.log.Log(level, msg, append(fields, zap.Int("tries", tries), zap.Error(err))...)
 }
 
 // writeBackoff never ends by itself: the context does.

@@ -83,6 +83,9 @@ func (d *Doctor) streams(ctx context.Context) Check {
 	if err != nil {
 		return Check{Level: Fail, Detail: err.Error(), WhatToDo: "mend it, then run worker setup --check"}
 	}
+	if full := d.storage(ctx); full != nil {
+		return *full
+	}
 	if len(drifts) == 0 {
 		return Check{Level: OK, Detail: "streams and consumers are as declared"}
 	}
@@ -96,6 +99,19 @@ func (d *Doctor) streams(ctx context.Context) Check {
 	}
 	c.Detail = strings.Join(lines, "; ")
 	return c
+}
+
+// storage finds an account whose storage is used up; nil where it is not, or nobody says.
+func (d *Doctor) storage(ctx context.Context) *Check {
+	account, err := d.JetStream.AccountInfo(ctx)
+	if err != nil || account.Limits.MaxStore <= 0 || account.Store < uint64(account.Limits.MaxStore) {
+		return nil
+	}
+	return &Check{
+		Level:    Fail,
+		Detail:   fmt.Sprintf("the NATS account has stored %d bytes and may store %d: nothing more is taken", account.Store, account.Limits.MaxStore),
+		WhatToDo: "raise the account's limit (max_file), or delete what else is stored there",
+	}
 }
 
 const (

@@ -18,6 +18,7 @@ type Intake struct {
 	Unread uint64 // announcements
 	InHand int    // announcements that workers hold
 	Asking bool   // a worker asks for more
+	Lost   bool   // the ledger is gone or was made anew, so that nobody may be activated
 	Full   bool   // the ledger has hardly any room, so that nothing may be claimed
 	Paused *events.Intake
 }
@@ -42,7 +43,16 @@ func ReadIntake(ctx context.Context, js jetstream.JetStream, said LastIntake, st
 	}
 	info := cons.CachedInfo()
 	in.Read, in.Unread, in.InHand, in.Asking = true, info.NumPending, info.NumAckPending, info.NumWaiting > 0
-	if s, err := js.Stream(ctx, ledgerStream); err == nil {
+	var is events.Mark
+	s, err := js.Stream(ctx, ledgerStream)
+	if err == nil {
+		is = events.MarkOf(ledgerStream, s.CachedInfo().Created, s.CachedInfo().Config.Metadata)
+	}
+	if err == nil || errors.Is(err, jetstream.ErrStreamNotFound) {
+		was := events.ParseMark(info.Config.Metadata[events.MetadataLedger])
+		in.Lost = !was.ContinuedBy(is) || is.IsZero() && info.Delivered.Consumer > 0
+	}
+	if err == nil {
 		most := s.CachedInfo().Config.MaxBytes
 		in.Full = most > 0 && most-int64(s.CachedInfo().State.Bytes) < scarce
 	}
@@ -60,6 +70,9 @@ func (in Intake) Sentence(at func(time.Time) string) (is, whatToDo string) {
 	switch {
 	case !in.Read:
 		return "No worker has ever read the intake.", "Start one with worker run."
+	case in.Lost:
+		return fmt.Sprintf("The ledger is lost: its stream is missing, or was made anew. Who is active is not known without it, so nobody is activated; %d announcements wait unread.", in.Unread),
+			"Bring it back, or go on without what it knew: worker setup --accept-ledger."
 	case in.Full:
 		return fmt.Sprintf("The ledger has hardly any room left, so nothing may be claimed; %d announcements wait unread.", in.Unread),
 			"Raise WORKER_STREAM_MAX_BYTES and run worker setup."

@@ -100,6 +100,12 @@ func (o *Operator) pull(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := o.Ledger.Usable(ctx); err != nil {
+			if err := msg.NakWithDelay(retryAfter); err != nil {
+				o.log.Debug("negative ack not sent", zap.Error(err))
+			}
+			return err
+		}
 		o.take(ctx, msg, cons.CachedInfo().Config.AckWait)
 	}
 }

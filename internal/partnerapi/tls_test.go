@@ -102,10 +102,12 @@ func TestTLSIsNeverWeakened(t *testing.T) {
 		"TLS 1.0":                  {only(tls.VersionTLS10), "TLS 1.2 or newer"},
 		"signed by nobody we know": {with(strange.sign(t, nil)), "not trusted: check LINEWORKS_CA"},
 		"expired":                  {with(ours.sign(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })), "has ended or does not hold yet: check this machine's clock"},
-		"not valid yet":            {with(ours.sign(t, func(c *x509.Certificate) { c.NotBefore, c.NotAfter = time.Now().Add(time.Hour), time.Now().Add(2*time.Hour) })), "has ended or does not hold yet"},
-		"another host's":           {with(ours.sign(t, func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"www.worksapis.com"} })), "another host's: check the URL"},
-		"not a server's":           {with(ours.sign(t, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })), "not trusted"},
-		"nothing in common":        {&tls.Config{Certificates: []tls.Certificate{good}, MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}}, "no TLS could be agreed on"},
+		"not valid yet": {with(ours.sign(t, func(c *x509.Certificate) {
+			c.NotBefore, c.NotAfter = time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
+		})), "has ended or does not hold yet"},
+		"another host's":    {with(ours.sign(t, func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"www.worksapis.com"} })), "another host's: check the URL"},
+		"not a server's":    {with(ours.sign(t, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })), "not trusted"},
+		"nothing in common": {&tls.Config{Certificates: []tls.Certificate{good}, MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}}, "no TLS could be agreed on"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

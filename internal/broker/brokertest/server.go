@@ -61,16 +61,43 @@ func Start(t testing.TB, options ...Option) *Server {
 
 func newServer(t testing.TB, dir string, options ...Option) *Server {
 	t.Helper()
-	o := &server.Options{JetStream: true}
-	for _, option := range options {
-		option(t, o)
-	}
-	o.Host, o.Port = "127.0.0.1", server.RANDOM_PORT
-	o.StoreDir = dir
-	o.NoSigs, o.NoLog = true, true
-	s := &Server{t: t, options: o}
+	s := &Server{t: t}
+	s.options = s.with(dir, server.RANDOM_PORT, options)
 	t.Cleanup(s.Stop)
 	return s
+}
+
+func (s *Server) with(dir string, port int, options []Option) *server.Options {
+	s.t.Helper()
+	o := &server.Options{JetStream: true}
+	for _, option := range options {
+		option(s.t, o)
+	}
+	o.Host, o.Port = "127.0.0.1", port
+	o.StoreDir = dir
+	o.NoSigs, o.NoLog = true, true
+	return o
+}
+
+// Dir is where the server keeps what it stores.
+func (s *Server) Dir() string { return s.options.StoreDir }
+
+// Reload changes the options of the running server, as a changed configuration file does.
+func (s *Server) Reload(options ...Option) {
+	s.t.Helper()
+	o := s.with(s.options.StoreDir, s.options.Port, options)
+	o.ConfigFile = s.options.ConfigFile // a server takes no other
+	if err := s.server.ReloadOptions(o.Clone()); err != nil {
+		s.t.Fatalf("reloading the options of a NATS server: %v", err)
+	}
+	s.options = o
+}
+
+// RestartWith starts the server again with other options, on the same port and directory.
+func (s *Server) RestartWith(options ...Option) {
+	s.t.Helper()
+	s.options = s.with(s.options.StoreDir, s.options.Port, options)
+	s.Restart()
 }
 
 // Name is the server's name in its cluster.
