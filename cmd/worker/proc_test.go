@@ -77,13 +77,21 @@ func startBinary(t testing.TB, env []string, args ...string) *proc {
 	return startProcess(t, buildWorker(t), env, args...)
 }
 
+// startProcess is startBinary of another build.
 func startProcess(t testing.TB, path string, env []string, args ...string) *proc {
+	t.Helper()
+	return startWith(t, path, env, func(*exec.Cmd) {}, args...)
+}
+
+// startWith is startProcess of a command that is changed before.
+func startWith(t testing.TB, path string, env []string, change func(*exec.Cmd), args ...string) *proc {
 	t.Helper()
 	p := &proc{t: t, stdout: newText(), stderr: newText(), ended: make(chan struct{})}
 	p.cmd = exec.Command(path, args...) // Cleanup ends it, after the test's own context has ended
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Env = append([]string{}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
+	change(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("starting worker %s: %v", strings.Join(args, " "), err)
 	}
