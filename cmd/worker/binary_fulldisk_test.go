@@ -11,6 +11,7 @@ import (
 
 	"activation-worker/internal/broker/brokertest"
 	"activation-worker/internal/events"
+	"activation-worker/internal/operator"
 	"activation-worker/internal/partnerapi/simulator"
 )
 
@@ -150,5 +151,29 @@ func TestTheAccountIsFull(t *testing.T) {
 	s.await(51200003, events.Activated, w)
 	w.AwaitReady(startTimeout)
 	s.once(t, 51200001, 51200003)
+	w.stop()
+}
+
+// TestTheLedgerIsFull: its own limit is reached. Nobody is claimed whose outcome would find no room.
+func TestTheLedgerIsFull(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	invoke(t, "", s.env("WORKER_STREAM_MAX_BYTES=256KiB"), "setup", "--with-intake").want(t, exitDone)
+	w := startWorker(t, s.env(noWatch)...)
+	s.customer(51200001)
+	w.awaitCheck("streams", false, "ACTIVATION has no room", "WORKER_STREAM_MAX_BYTES", "worker setup")
+	checks := examined(t, invoke(t, "", s.env(noWatch), "doctor", "-o", "json").want(t, exitDrift))
+	wantCheck(t, checks, "intake", operator.Fail, "hardly any room", "WORKER_STREAM_MAX_BYTES")
+	invoke(t, "", s.env(), "status", "51200001").want(t, exitDone, "hardly any room")
+	if s.calls(51200001) != 0 || s.newest(51200001) != nil {
+		t.Error("somebody was attempted whose outcome would find no room")
+	}
+	if said := strings.Count(w.stderr.String(), "no room for another attempt"); said != 1 {
+		t.Errorf("it was logged %d times", said)
+	}
+	invoke(t, "", s.env("WORKER_STREAM_MAX_BYTES=1GiB"), "setup").want(t, exitDone, "max bytes")
+	s.await(51200001, events.Activated, w)
+	w.AwaitReady(startTimeout)
+	s.once(t, 51200001, 51200001)
 	w.stop()
 }
