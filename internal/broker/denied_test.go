@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -31,6 +32,13 @@ func TestDeniedAreAlike(t *testing.T) {
 	}
 	if got := d.List(); len(got) != 20 || !slices.IsSorted(got) {
 		t.Errorf("%d are remembered: %q", len(got), got)
+	}
+	for what := range d.seen {
+		d.seen[what] = time.Now().Add(-deniedFor - time.Second)
+	}
+	d.note("publish on 1")
+	if got := d.List(); len(got) != 1 || got[0] != "publish on 1" {
+		t.Errorf("after a while without a refusal %q are remembered", got)
 	}
 	(*Denials)(nil).note("nobody listens")
 }

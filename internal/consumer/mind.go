@@ -9,16 +9,27 @@ import (
 	"activation-worker/internal/broker"
 )
 
-// mindEvery is how often it is looked whether streams and consumers are as they must be: whoever waits for work does
-// not notice that they are not.
-const mindEvery = 10 * time.Second
+const (
+	// mindEvery is how often it is looked whether streams and consumers are as they must be: whoever waits for work does
+	// not notice that they are not.
+	mindEvery = 5 * time.Second
+	// mindTick is how soon it is looked after a lost connection: what is on the server now may be something else.
+	mindTick = time.Second
+)
 
 // mind makes what is missing, and halts work where going on would do harm, until ctx ends.
 func (w *Worker) mind(ctx context.Context) {
-	for w.wait(ctx, mindEvery) {
+	looked, connections := w.now(), uint64(0)
+	for w.wait(ctx, mindTick) {
+		again := w.JetStream.Conn().Stats().Reconnects
+		if again == connections && w.now().Sub(looked) < mindEvery {
+			continue
+		}
+		connections = again
 		w.ensuring.Lock()
 		w.halted(ctx, w.Ensure(ctx))
 		w.ensuring.Unlock()
+		looked = w.now()
 	}
 }
 
