@@ -25,7 +25,7 @@ import (
 )
 
 // workTimeout is how long a worker may take for what takes it a moment; the machine may be busy.
-const workTimeout = 30 * time.Second
+const workTimeout = time.Minute
 
 // site is what a worker needs around it: a NATS server over TCP and a partner over HTTP.
 type site struct {
