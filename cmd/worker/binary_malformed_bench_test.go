@@ -30,7 +30,9 @@ func BenchmarkMalformedAnnouncements(b *testing.B) {
 		before := f.state(events.DefaultStream)
 		_, idle := f.worker.memory()
 
+		used := f.worker.processorTime()
 		announced, small := f.reject(benchMalformed, func(i int) *nats.Msg { return kinds[i%len(kinds)] })
+		used = f.worker.processorTime() - used
 		stored := f.state("ACTIVATION_REJECTED")
 		_, peakSmall := f.worker.memory()
 
@@ -61,6 +63,7 @@ func BenchmarkMalformedAnnouncements(b *testing.B) {
 		const mib = 1 << 20
 		b.ReportMetric(float64(benchMalformed)/announced.Seconds(), "announced/s")
 		b.ReportMetric(float64(benchMalformed)/small.Seconds(), "rejected/s")
+		b.ReportMetric(float64(used.Microseconds())/benchMalformed, "cpu-µs/rejected")
 		b.ReportMetric(float64(benchLarge)/large.Seconds(), "large-rejected/s")
 		b.ReportMetric(float64(stored.Bytes)/float64(benchMalformed), "B/rejected")
 		b.ReportMetric(float64(stored.Bytes)/mib, "rejected-MiB")

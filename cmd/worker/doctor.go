@@ -28,8 +28,8 @@ func doctorCommand() *cobra.Command {
 		Long: `Looks at everything that a worker depends on, with the worker's own settings, and says what to do about
 what is wanting: NATS, permissions, streams, the clock, files with secrets, credentials, the partner, DNS,
 the quota, whether announcements are taken, customers who are overdue, and answers of the partner that no
-table knows. It changes nothing and asks the partner for at most one token and one page of its list. What cannot be
-checked is skipped. It exits 0 when all is well, and 3 when something is wanting.
+table knows. It changes nothing and asks the partner for at most one token and one page of its list. What
+cannot be checked is skipped. It exits 0 when all is well, and 3 when something is wanting.
 
 With --audit it reads the whole ledger instead, and what stands beside it, and holds every record that is kept
 against what is promised: nobody lost, one outcome a round, no write over another's. It changes nothing, may run
