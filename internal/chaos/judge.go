@@ -16,24 +16,24 @@ import (
 	"activation-worker/internal/events"
 )
 
-// await waits until every customer has reached what is meant for it and nothing is left to do.
+// await waits until every customer has reached what is meant for it and nothing is left to do, as long as they become fewer: how many a
+// busy machine does in a minute is not what is asked here.
 func (g *game) await(ctx context.Context) {
-	began := time.Now()
-	var wrong []string
-	err := eventually(ctx, g.settle, func() error {
-		var waiting []string
-		if waiting, wrong = g.view.open(g.plan.Guests); len(waiting) > 0 {
-			return fmt.Errorf("%d customers have no outcome %s after the cure: %s", len(waiting), g.settle, few(waiting))
+	began, moved, fewest := time.Now(), time.Now(), len(g.plan.Guests)+1
+	waiting, wrong := g.view.open(g.plan.Guests)
+	for ; len(waiting) > 0 && time.Since(moved) < g.settle; waiting, wrong = g.view.open(g.plan.Guests) {
+		if len(waiting) < fewest {
+			moved, fewest = time.Now(), len(waiting)
 		}
-		return nil
-	})
+		if !pause(ctx, 200*ms) {
+			return
+		}
+	}
 	if len(wrong) > 0 {
 		g.notes.breach("%d customers have another outcome than is meant for them: %s", len(wrong), few(wrong))
 	}
-	if err != nil {
-		if ctx.Err() == nil {
-			g.notes.breach("%v", err)
-		}
+	if len(waiting) > 0 {
+		g.notes.breach("%d customers have no outcome, and in %s none of them got one: %s", len(waiting), g.settle, few(waiting))
 		return
 	}
 	g.notes.say("every customer has reached its outcome, %s after the cure", time.Since(began).Round(100*ms))

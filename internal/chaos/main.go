@@ -43,7 +43,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.Uint64Var(&o.seed, "seed", 1, "the same seed gives the same plan")
 	f.Float64Var(&o.faults, "faults", 0.25, "part of the partner's answers that are faulty")
 	f.DurationVar(&o.limit, "limit", 40*time.Minute, "the whole run ends within this time, as a failure if it is not done")
-	f.DurationVar(&o.settle, "settle", 2*time.Minute, "after all is cured every customer must reach an outcome within this time")
+	f.DurationVar(&o.settle, "settle", 2*time.Minute, "after all is cured, the longest time in which no further customer reaches an outcome")
 	f.StringVar(&o.dir, "dir", "", "directory for everything that the run writes; kept (default a temporary one, kept after a breach)")
 	f.StringVar(&o.tools, "tools", "tools/bin", "directory with nats-server and toxiproxy-server; what is missing is built into it")
 	f.StringVar(&o.worker, "worker", "", "worker to run, for example an older one (default one that is built now)")
