@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -192,8 +194,9 @@ const readTries = 20
 // again reads one customer from the stream's leader; nil for no record.
 func (a *auditor) again(ctx context.Context, id int64) (f *family, claims []span, breaches []Breach, err error) {
 	for range readTries {
-		entries, settled, err := a.ledger.Kept(ctx, id)
-		if err != nil {
+		var entries []ledger.Entry
+		var settled bool
+		if err := insist(ctx, func() (err error) { entries, settled, err = a.ledger.Kept(ctx, id); return err }); err != nil {
 			return nil, nil, nil, err
 		}
 		breaches = nil
@@ -223,7 +226,8 @@ func (a *auditor) checkOverdue(ctx context.Context) error {
 		}
 		a.report.Ledger.Overdue++
 		asking.Go(func() error {
-			attended, err := a.ledger.Attended(ctx, id, f.sequence)
+			var attended bool
+			err := insist(ctx, func() (err error) { attended, err = a.ledger.Attended(ctx, id, f.sequence); return err })
 			if err == nil && !attended && !a.delivers(f) {
 				a.add(Breach{RuleOverdue, id, f.sequence, fmt.Sprintf("%s since %s, should have been looked at by %s, and has neither timer nor wake-up",
 					f.state(), stamp(f.stored), stamp(f.due))})
@@ -266,6 +270,24 @@ func (a *auditor) count() {
 	if l.EarlyTakeovers > 0 {
 		a.note(fmt.Sprintf("%d claims were taken over up to %s before their end by the server's clock: clocks differ (worker doctor: clock)", l.EarlyTakeovers, a.Skew))
 	}
+}
+
+// patience is how long a question is asked again that a busy server, or one without a leader, has not answered.
+const patience = 30 * time.Second
+
+// insist asks until there is an answer.
+func insist(ctx context.Context, ask func() error) error {
+	waits := backoff.NewExponentialBackOff(backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxElapsedTime(patience))
+	return backoff.Retry(func() error {
+		err := ask()
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) {
+			return err
+		}
+		if err != nil {
+			return backoff.Permanent(err)
+		}
+		return nil
+	}, backoff.WithContext(waits, ctx))
 }
 
 // missing reports an error that says that there is no such stream.

@@ -13,6 +13,7 @@ import (
 
 	"activation-worker/internal/activation"
 	"activation-worker/internal/audit"
+	"activation-worker/internal/broker/brokertest"
 	"activation-worker/internal/events"
 )
 
@@ -29,9 +30,10 @@ func BenchmarkAudit(b *testing.B) {
 	var before, during runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
+	_, own := brokertest.Connect(b, w.js.Conn().ConnectedUrl())
 	records, most := 0, uint64(0)
 	for b.Loop() {
-		r, err := audit.Run(b.Context(), w.js, audit.Options{Streams: w.layout.Streams, Intake: intake}, func(read, last uint64) {
+		r, err := audit.Run(b.Context(), own, audit.Options{Streams: w.layout.Streams, Intake: intake}, func(read, last uint64) {
 			if read == last { // everybody is held now
 				runtime.GC()
 				runtime.ReadMemStats(&during)

@@ -126,13 +126,13 @@ func TestAnAnnouncementFromBeforeIsNotAskedFor(t *testing.T) {
 func TestALedgerThatChangesWhileItIsRead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for range 500 {
+	for range 200 {
 		w.customer().announce().succeed()
 	}
 	var busy []*customer
 	for range 3 {
 		c := w.customer().announce()
-		for range 20 {
+		for range 17 {
 			c.slowDown()
 		}
 		busy = append(busy, c)
@@ -143,7 +143,7 @@ func TestALedgerThatChangesWhileItIsRead(t *testing.T) {
 	again := 0
 	auditing.Go(func() error {
 		defer stop()
-		for range 20 {
+		for range 5 {
 			r, err := audit.Run(ctx, w.js, audit.Options{Streams: w.layout.Streams, Intake: intake}, nil)
 			if err != nil {
 				return err
