@@ -180,7 +180,7 @@ func (f *crashFeed) settle(w *proc) {
 	f.t.Helper()
 	f.partner.SetCredentialsValid(true)
 	w.AwaitReady(startTimeout)
-	ctx, cancel := context.WithTimeout(f.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(f.t.Context(), 4*time.Minute)
 	defer cancel()
 	for {
 		for _, b := range f.batches {

@@ -13,8 +13,8 @@ var (
 	testFunc  = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Za-z0-9]+)\(`)
 )
 
-// What SECURITY.md calls shown has to be shown by a test that is there.
-func TestSecurityNamesTests(t *testing.T) {
+// What documents call shown has to be shown by a test that is there.
+func TestDocumentsNameTests(t *testing.T) {
 	t.Parallel()
 	there := map[string]bool{}
 	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
@@ -30,13 +30,15 @@ func TestSecurityNamesTests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := namedTest.FindAllStringSubmatch(document(t, "SECURITY.md"), -1)
-	if len(named) < 30 {
-		t.Fatalf("SECURITY.md names %d tests", len(named))
-	}
-	for _, m := range named {
-		if !there[m[1]] {
-			t.Errorf("SECURITY.md names %s, which no package has", m[1])
+	for _, name := range []string{"SECURITY.md", "docs/reliability.md"} {
+		named := namedTest.FindAllStringSubmatch(document(t, name), -1)
+		if len(named) < 30 {
+			t.Errorf("%s names %d tests", name, len(named))
+		}
+		for _, m := range named {
+			if !there[m[1]] {
+				t.Errorf("%s names %s, which no package has", name, m[1])
+			}
 		}
 	}
 }
