@@ -153,10 +153,15 @@ func (f *crashFeed) warmUp(w *proc) {
 }
 
 // loseTimers drops all timers and wake-ups while no worker runs.
-func (f *crashFeed) loseTimers() {
+func (f *crashFeed) loseTimers() { f.lose(events.SubjectTimers, events.SubjectDue) }
+
+// loseRequests drops what operators have asked for and nobody has carried out.
+func (f *crashFeed) loseRequests() { f.lose(events.SubjectRequests) }
+
+func (f *crashFeed) lose(subjects ...string) {
 	f.t.Helper()
 	work, err := f.js.Stream(f.t.Context(), events.StreamsOf(events.DefaultStream).Work)
-	for _, subject := range []string{events.SubjectTimers, events.SubjectDue} {
+	for _, subject := range subjects {
 		if err == nil {
 			err = work.Purge(f.t.Context(), jetstream.WithPurgeSubject(subject))
 		}

@@ -13,6 +13,11 @@ import (
 	"testing"
 	"text/tabwriter"
 	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"activation-worker/internal/events"
+	"activation-worker/internal/partnerapi/simulator"
 )
 
 // TestDeathAtEveryPoint kills the worker before and after each of its writes, calls and acknowledgements, starts another
@@ -111,6 +116,44 @@ func sum(counts map[string]int) (all int) {
 	return all
 }
 
+// TestNoRecordWithoutItsTimer: a worker that dies as soon as a deferred record is stored has left the timer that will wake the customer.
+func TestNoRecordWithoutItsTimer(t *testing.T) {
+	t.Parallel()
+	binary := buildFaulty(t)
+	for point, announcement := range map[string]string{
+		"record.deferred.after": `{"domainId":51370001}`,
+		"put.record.after":      `{"specversion":"1.0","type":"signup.terms.accepted","source":"/signup","id":"old","backfill":true,"data":{"domainId":51370001}}`,
+	} {
+		t.Run(point, func(t *testing.T) {
+			t.Parallel()
+			s := newSetUpSite(t)
+			s.partner.Add(simulator.Customer{DomainID: 51370001, Domain: "shop.example", Terms: true})
+			w := startProcess(t, binary, s.env("FAULTS_KILL="+point), "run")
+			m := nats.NewMsg(events.DefaultIntakeSubject)
+			m.Data = []byte(announcement)
+			if strings.Contains(announcement, "specversion") {
+				m.Header.Set("Content-Type", events.ContentType)
+			}
+			if _, err := s.js.PublishMsg(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+			w.Wait(workTimeout)
+			work, err := s.js.Stream(t.Context(), events.StreamsOf(events.DefaultStream).Work)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r := s.newest(51370001); r == nil || r.State != events.Deferred {
+				t.Fatalf("the newest record is %+v, want a deferred one", r)
+			}
+			_, waits := work.GetLastMsgForSubject(t.Context(), events.TimerSubject(51370001))
+			_, fired := work.GetLastMsgForSubject(t.Context(), events.DueSubject(51370001))
+			if waits != nil && fired != nil {
+				t.Errorf("the customer has no timer (%v) and no wake-up (%v)", waits, fired)
+			}
+		})
+	}
+}
+
 // crasher lets workers die at points.
 type crasher struct {
 	*site
@@ -142,6 +185,7 @@ var preludes = map[string]func(c *crasher){
 	"sweep.erase": func(c *crasher) {
 		c.warmUp()
 		c.die("forget.erase.before")
+		c.feed.loseRequests() // or whoever takes the request up again may come first
 		c.feed.freeSweep()
 	},
 	"sweep.arm": func(c *crasher) {

@@ -22,6 +22,7 @@ var (
 	ofConsumer = tests{"./internal/consumer", "."}
 	ofLedger   = tests{"./internal/ledger", "."}
 	ofDecision = tests{"./internal/activation", "."}
+	ofTimers   = tests{"./cmd/worker", "^TestNoRecordWithoutItsTimer$"}
 	ofCrashes  = tests{"./cmd/worker", "^(TestKill|TestDeathAtEveryPoint|TestLostAnswersAreLookedUp)$"}
 )
 
@@ -65,7 +66,7 @@ var mutants = []mutant{
 			{handle, "\t\tif err := w.arm(ctx, next, faults.ArmOutcome); err != nil {\n\t\t\treturn nil, err\n\t\t}\n", ""},
 			{handle, "\t\tfaults.After(recordStep[next.State])\n", "\t\tfaults.After(recordStep[next.State])\n\t\tif err := w.arm(ctx, next, faults.ArmOutcome); err != nil {\n\t\t\treturn nil, err\n\t\t}\n"},
 		},
-		tests: []tests{ofConsumer, ofCrashes},
+		tests: []tests{ofTimers},
 	},
 	{
 		name: "timer after the record, without a claim",
@@ -73,7 +74,7 @@ var mutants = []mutant{
 			{write, "\tfaults.Before(faults.PutTimer)\n\tif err := l.Arm(ctx, r.DomainID, events.WakeUpSubject(r), wake); err != nil {\n\t\treturn nil, err\n\t}\n\tfaults.After(faults.PutTimer)\n", ""},
 			{write, "\t\tfaults.After(faults.Put)\n", "\t\tfaults.After(faults.Put)\n\t\terr = l.Arm(ctx, r.DomainID, events.WakeUpSubject(r), wake)\n"},
 		},
-		tests: []tests{ofLedger, ofConsumer, ofCrashes},
+		tests: []tests{ofTimers},
 	},
 	{
 		name:  "a lost race taken for a won one",
