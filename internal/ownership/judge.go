@@ -51,7 +51,7 @@ func (w wanted) judge(answer *dns.Msg) judged {
 	var j judged
 	if w.kind == dns.TypeCNAME {
 		for _, rr := range answer.Answer {
-			if cname, ok := rr.(*dns.CNAME); ok && plain(cname.Hdr.Name) == w.Name {
+			if cname, ok := alias(rr); ok && plain(cname.Hdr.Name) == w.Name {
 				j.add(plain(cname.Target), plain(cname.Target) == ascii(w.Value))
 			}
 		}
@@ -83,12 +83,18 @@ func aliases(answer *dns.Msg, name string) map[string]bool {
 	all := map[string]bool{name: true}
 	for range mostAliases {
 		for _, rr := range answer.Answer {
-			if cname, ok := rr.(*dns.CNAME); ok && all[plain(cname.Hdr.Name)] {
+			if cname, ok := alias(rr); ok && all[plain(cname.Hdr.Name)] {
 				all[plain(cname.Target)] = true
 			}
 		}
 	}
 	return all
+}
+
+// alias reads a CNAME record. One without data, which package dns lets pass, is no alias of the root.
+func alias(rr dns.RR) (*dns.CNAME, bool) {
+	cname, ok := rr.(*dns.CNAME)
+	return cname, ok && cname.Target != ""
 }
 
 // plain is a name of an answer in the form of [Record.Name].
