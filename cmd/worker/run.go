@@ -166,7 +166,7 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	w := newWorker(c, records, upkeep, partner, looker, log)
 	p.worker.Store(w)
 	var requests sync.WaitGroup
-	requested := newOperator(c, records, nc, upkeep, log)
+	requested := newOperator(c, records, nc, upkeep, w.Halted, log)
 	requests.Go(func() { requested.Run(ctx) })
 	defer requests.Wait()
 	log.Info("worker started", zap.String("worker", c.Worker.ID), zap.String("version", buildVersion()))

@@ -250,9 +250,10 @@ func readerOf(c *config.Config, nc *nats.Conn, js jetstream.JetStream) *ledger.L
 }
 
 // newOperator carries out what operators ask for.
-func newOperator(c *config.Config, l *ledger.Ledger, nc *nats.Conn, u *upkeep, log *zap.Logger) *operator.Operator {
+func newOperator(c *config.Config, l *ledger.Ledger, nc *nats.Conn, u *upkeep, halted func() error, log *zap.Logger) *operator.Operator {
 	return operator.New(operator.Options{
 		Conn: nc, JetStream: u.js, Ledger: l, Streams: u.layout.Streams, Intake: u.layout.IntakeStream, Decoder: decoderOf(c), Worker: c.Worker.ID, Log: log, Now: faults.Now,
+		Halted: halted,
 	})
 }
 

@@ -74,8 +74,11 @@ func apiPrefix(o jetstream.JetStreamOptions) string {
 // the server answers again and again. A connection that is lost is waited for.
 func (p *Pull) Next(ctx context.Context) (jetstream.Msg, error) {
 	for {
-		if !p.waiting {
-			p.ask()
+		// What a request that was given up has brought all the same comes first, or it would never be less.
+		if !p.waiting && len(p.incoming) == 0 {
+			if err := p.ask(); err != nil {
+				return nil, err
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -107,8 +110,9 @@ func (p *Pull) Next(ctx context.Context) (jetstream.Msg, error) {
 // heartbeat is how often the server says that a request is still open; twice as long without a word is the end of it.
 func (p *Pull) heartbeat() time.Duration { return p.expiry / 2 }
 
-// ask asks for one message. Where that cannot be sent it is tried again when the connection is back, or after a pause.
-func (p *Pull) ask() {
+// ask asks for one message. Where that cannot be sent it is tried again when the connection is back, or after a pause;
+// the error is that of a connection that was closed.
+func (p *Pull) ask() error {
 	p.asked++
 	p.waiting = true
 	body, err := json.Marshal(struct {
@@ -120,9 +124,13 @@ func (p *Pull) ask() {
 		err = p.nc.PublishRequest(p.subject, p.inbox+strconv.Itoa(p.asked), body)
 	}
 	p.silence.Reset(2 * p.heartbeat())
+	if errors.Is(err, nats.ErrConnectionClosed) {
+		return err
+	}
 	if err != nil {
 		p.silence.Reset(troublePause)
 	}
+	return nil
 }
 
 // hear acts on a word of the server's about the open request.

@@ -252,3 +252,38 @@ func TestPullEndsWithItsConnection(t *testing.T) {
 		}
 	}
 }
+
+// Requests that were given up when the connection was lost bring messages all the same. They are taken before another is asked for.
+func TestPullHoardsNothingAfterReconnects(t *testing.T) {
+	t.Parallel()
+	_, js, cons, p := pulling(t, 30*time.Second)
+	defer p.Stop(time.Second)
+	ask := func() {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		if msg, err := p.Next(ctx); err == nil {
+			t.Fatalf("a message out of nothing: %s", msg.Data())
+		}
+	}
+	ask()
+	up := js.Conn().StatusChanged(nats.CONNECTED)
+	for range 5 {
+		if err := js.Conn().ForceReconnect(); err != nil {
+			t.Fatal(err)
+		}
+		<-up
+		ask()
+	}
+	for i := range 20 {
+		store(t, js, fmt.Sprint(i), nil)
+	}
+	for i := range 20 {
+		msg := next(t, p)
+		if i == 10 {
+			settled(t, cons, 1, 9)
+		}
+		if err := msg.Ack(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

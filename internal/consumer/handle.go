@@ -128,6 +128,10 @@ func (w *Worker) follow(ctx context.Context, d delivery, r *events.Record, decis
 
 // put writes a deferred record without a claim. It returns a record only where another was written meanwhile.
 func (w *Worker) put(ctx context.Context, d delivery, r, next *events.Record) (*events.Record, error) {
+	if w.Halted() != nil {
+		w.nak(d.msg, requeueAfter)
+		return nil, nil
+	}
 	current, err := w.Ledger.PutWaiting(ctx, next, r.Expected(), w.wakeAt(next))
 	switch {
 	case errors.Is(err, ledger.ErrConflict):
@@ -205,6 +209,9 @@ func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step a
 	case w.stopping():
 		t.giveUp()
 		return nil, 0, errStopping
+	case w.Halted() != nil, w.Ledger.Mark() != d.mark: // meanwhile: what is known of the customer may be another ledger's
+		t.giveUp()
+		return nil, postponeLeast, nil
 	case !probe && w.gate.isShut():
 		t.giveUp() // meanwhile
 		return nil, postponeLeast, nil

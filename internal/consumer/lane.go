@@ -101,7 +101,7 @@ func (e *stuckError) Unwrap() error { return e.err }
 
 // pull takes one message after the other until ctx ends or the consumer is gone.
 func (w *Worker) pull(ctx, working context.Context, l lane) error {
-	if w.obstacleTo(partLayout) != nil {
+	if w.Halted() != nil {
 		return errHalted
 	}
 	stream, err := w.JetStream.Stream(ctx, l.stream)
@@ -133,7 +133,7 @@ func (w *Worker) pull(ctx, working context.Context, l lane) error {
 		case err != nil:
 			return err
 		}
-		if w.obstacleTo(partLayout) != nil {
+		if w.Halted() != nil {
 			w.nak(msg, requeueAfter)
 			return errHalted
 		}

@@ -33,6 +33,9 @@ func (w *Worker) mind(ctx context.Context) {
 	}
 }
 
+// Halted is why nothing may be done for now, nil where work goes on.
+func (w *Worker) Halted() error { return w.obstacleTo(partLayout) }
+
 // halted reports whether what Ensure has said halts all work: on such streams customers could be lost, or called again.
 // What says nothing about that, such as a server that does not answer, leaves it as it is.
 func (w *Worker) halted(ctx context.Context, err error) bool {

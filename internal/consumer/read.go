@@ -24,6 +24,7 @@ type delivery struct {
 	domainID int64
 	accepted *events.Accepted // nil for a wake-up
 	redo     bool             // the wake-up of a replayed customer
+	mark     events.Mark      // of the ledger when it was read
 	beat     *keepAlive
 }
 
@@ -61,10 +62,11 @@ func (w *Worker) readAccepted(ctx context.Context, msg jetstream.Msg, from sourc
 	if accepted.ReferenceDropped {
 		w.log.Warn("reference dropped: not a string of at most 200 bytes", zap.Int64("domain_id", accepted.DomainID))
 	}
-	if m.StoredAt.Before(w.Ledger.Mark().Accepted) {
+	mark := w.Ledger.Mark()
+	if m.StoredAt.Before(mark.Accepted) {
 		accepted.Backfill = true // the ledger before may have known that the customer is active: that is asked first
 	}
-	return &delivery{msg: msg, storedAt: meta.Timestamp, tries: meta.NumDelivered, domainID: accepted.DomainID, accepted: &accepted}, nil
+	return &delivery{msg: msg, storedAt: meta.Timestamp, tries: meta.NumDelivered, domainID: accepted.DomainID, accepted: &accepted, mark: mark}, nil
 }
 
 // rejectTime is how long a rejection is tried to be recorded before its message goes back.
@@ -100,7 +102,7 @@ func (w *Worker) readWakeUp(_ context.Context, msg jetstream.Msg, _ source) (*de
 		w.ack(msg, faults.AckNothing)
 		return nil, nil
 	}
-	return &delivery{msg: msg, storedAt: meta.Timestamp, tries: meta.NumDelivered, pending: meta.NumPending, domainID: domainID, redo: msg.Subject() == events.RedoSubject(domainID)}, nil
+	return &delivery{msg: msg, storedAt: meta.Timestamp, tries: meta.NumDelivered, pending: meta.NumPending, domainID: domainID, redo: msg.Subject() == events.RedoSubject(domainID), mark: w.Ledger.Mark()}, nil
 }
 
 // strangers remembers records that this binary leaves untouched.

@@ -160,6 +160,9 @@ func (w *Worker) sweep(ctx context.Context) {
 		if !w.wait(ctx, w.SweepInterval/2+time.Duration(w.Jitter()*float64(w.SweepInterval))) {
 			return
 		}
+		if w.Halted() != nil {
+			continue
+		}
 		armed, err := w.Ledger.Sweep(ctx, w.ID, w.strange.add)
 		switch {
 		case ctx.Err() != nil:

@@ -22,7 +22,14 @@ type chain struct {
 	mu     sync.Mutex
 	of     events.Mark
 	newest uint64 // the highest sequence that was acknowledged
+	token  string // of the record that is stored there
 	broken bool   // a lower one was acknowledged after it
+}
+
+// link is where the chain was when a write began.
+type link struct {
+	of     events.Mark
+	newest uint64
 }
 
 // Mark is that of the ledger worked on, as far as it is known.
@@ -56,37 +63,57 @@ func (l *Ledger) stream(ctx context.Context) (*jetstream.StreamInfo, error) {
 	if mark := l.Mark(); !mark.IsZero() && !mark.Created.Equal(info.Created) {
 		return nil, ErrLost
 	}
-	if _, broken := l.chainNow(); broken {
+	if now, broken := l.chainNow(); broken && !l.mendChain(ctx, now) {
 		return nil, ErrLost
 	}
 	return info, nil
 }
 
-// chainNow is the highest sequence that was acknowledged by the ledger that is now worked on.
-func (l *Ledger) chainNow() (newest uint64, broken bool) {
+// mendChain reports whether the record is there again that was missing: then the right stream was brought back.
+func (l *Ledger) mendChain(ctx context.Context, now link) bool {
+	m, err := l.get(ctx, l.streams.Ledger, map[string]any{"seq": now.newest})
+	c := &l.chain
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil || m == nil || c.of != now.of || c.newest != now.newest || tokenOf(m) != c.token {
+		return false
+	}
+	c.broken = false
+	return true
+}
+
+// chainNow is how far the ledger goes that is now worked on.
+func (l *Ledger) chainNow() (now link, broken bool) {
 	mark := l.Mark()
 	c := &l.chain
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.of != mark { // accepted by an operator
-		c.of, c.newest, c.broken = mark, 0, false
+		c.of, c.newest, c.token, c.broken = mark, 0, "", false
 	}
-	return c.newest, c.broken
+	return link{c.of, c.newest}, c.broken
 }
 
 // continues notes an acknowledged sequence, and is [ErrLost] where it is not higher than one that was acknowledged
-// before its message was sent: then that one is gone, and this is another stream, or an older state of it.
-func (l *Ledger) continues(before, sequence uint64) error {
+// before its message was sent: then that one is gone, and this is another stream, or an older state of it. A write that
+// began on another ledger than is now worked on is lost for itself alone.
+func (l *Ledger) continues(began link, sequence uint64, token string) error {
+	mark := l.Mark()
 	c := &l.chain
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if sequence <= before {
+	if mark != began.of || c.of != began.of {
+		return ErrLost
+	}
+	if sequence <= began.newest {
 		c.broken = true
 	}
 	if c.broken {
 		return ErrLost
 	}
-	c.newest = max(c.newest, sequence)
+	if sequence > c.newest {
+		c.newest, c.token = sequence, token
+	}
 	return nil
 }
 

@@ -113,8 +113,8 @@ func (l *Ledger) write(ctx context.Context, r *events.Record, expected uint64) (
 	token := nuid.Next()
 	family := events.CustomerFamily(r.DomainID)
 	subject := events.CustomerSubject(r.DomainID, r.State)
-	before, broken := l.chainNow()
-	if broken {
+	began, broken := l.chainNow()
+	if broken && lost(l.Usable(ctx)) { // it may have been brought back
 		return nil, ErrLost
 	}
 	retry := writeBackoff()
@@ -132,7 +132,7 @@ func (l *Ledger) write(ctx context.Context, r *events.Record, expected uint64) (
 		switch {
 		case err == nil:
 			l.stored(subject)
-			if err := l.continues(before, ack.Sequence); err != nil {
+			if err := l.continues(began, ack.Sequence, token); err != nil {
 				return nil, fmt.Errorf("write %s of domain %d: %w", r.State, r.DomainID, err)
 			}
 			written.Sequence = ack.Sequence
@@ -166,7 +166,7 @@ func (l *Ledger) write(ctx context.Context, r *events.Record, expected uint64) (
 		}
 		l.log.Debug("record not stored yet, written again", zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)), zap.Error(err))
 		l.unstored(subject, err)
-		if r.State == events.Started && lost(l.Usable(ctx)) {
+		if (r.State == events.Started || expected == 0) && lost(l.Usable(ctx)) {
 			return nil, fmt.Errorf("write %s of domain %d: %w", r.State, r.DomainID, err) // nobody must find it in another ledger
 		}
 		if !pause(ctx, retry.NextBackOff()) {
@@ -191,7 +191,9 @@ func (l *Ledger) publishUntil(ctx context.Context, m *nats.Msg) error {
 			return fmt.Errorf("publish on %s: %w", kindOf(m.Subject), fullError(err))
 		}
 		if err == nil || isFinal(err) {
-			l.stored(m.Subject)
+			if err == nil || apiError(err) != nil {
+				l.stored(m.Subject)
+			}
 			return err
 		}
 		l.log.Debug("message not stored yet, published again", zap.String("subject", m.Subject), zap.Error(err))

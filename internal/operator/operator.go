@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,7 +21,7 @@ import (
 	"activation-worker/internal/ledger"
 )
 
-// Options of an [Operator]. All are required but Now.
+// Options of an [Operator]. All are required but Now and Halted.
 type Options struct {
 	Conn      *nats.Conn
 	JetStream jetstream.JetStream
@@ -31,6 +32,7 @@ type Options struct {
 	Worker    string         // named in progress
 	Log       *zap.Logger
 	Now       func() time.Time
+	Halted    func() error // why nothing may be done for now; nil: never
 }
 
 // Operator carries out what operators ask for. So the worker alone writes the ledger, and
@@ -44,6 +46,9 @@ type Operator struct {
 func New(o Options) *Operator {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Halted == nil {
+		o.Halted = func() error { return nil }
 	}
 	return &Operator{Options: o, log: o.Log.Named("operator")}
 }
@@ -100,7 +105,7 @@ func (o *Operator) pull(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := o.Ledger.Usable(ctx); err != nil {
+		if err := cmp.Or(o.Halted(), o.Ledger.Usable(ctx)); err != nil {
 			if err := msg.NakWithDelay(retryAfter); err != nil {
 				o.log.Debug("negative ack not sent", zap.Error(err))
 			}
