@@ -166,7 +166,8 @@ func TestBinaryRefusesWrongArguments(t *testing.T) {
 		"simulate now":                           "worker simulate --help",
 		"submit 1 --reference " + long("x", 201): "--reference",
 		"submit 99999999999999999999":            "9223372036854775807",
-		"submit 51200931 --subject signup.*.more": "--subject",
+		"submit 51200931 --subject signup.*.more":                          "--subject",
+		"submit 51200931 --subject activation.customer.51200931.activated": "--subject",
 	} {
 		t.Run(call, func(t *testing.T) {
 			t.Parallel()

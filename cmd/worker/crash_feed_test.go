@@ -112,6 +112,7 @@ func (f *crashFeed) ask(b crashKinds) {
 	f.t.Helper()
 	for id, r := range map[int64]events.Request{
 		b.refused: {Verb: events.VerbReplay, Why: "the partner has mended its check", Rate: "60/s"},
+		b.pending: {Verb: events.VerbReplay, Why: "the terms were accepted between the no and the question why", Rate: "60/s"},
 		b.mute:    {Verb: events.VerbReplay, Why: "it was refused where a death came between", Rate: "60/s"},
 		b.doomed:  {Verb: events.VerbCancel, Why: "the order was withdrawn"},
 		b.erased:  {Verb: events.VerbForget, Why: "asked to"},

@@ -51,6 +51,9 @@ or standard input (-) with one id a line. Nothing is published if any line is ba
 			if strings.ContainsAny(subject, "*>") {
 				return usageError{fmt.Errorf("WORKER_INTAKE_SUBJECT is %s, which is a filter: say which subject to publish on with --subject", subject)}
 			}
+			if strings.HasPrefix(subject, "activation.") {
+				return usageError{fmt.Errorf("--subject %s: subjects under activation. are the workers' own, and nobody else publishes there", subject)}
+			}
 			ids, err := idsToSubmit(args, file, cmd.InOrStdin())
 			if err != nil {
 				return err

@@ -145,12 +145,17 @@ func (s *survey) answers(ctx context.Context, d *Doctor) Check {
 	if s.more {
 		lines = append(lines, "and others")
 	}
-	return Check{
-		Level:  Warn,
-		Detail: "answers to activate that no table knows, with what became of the customers: " + strings.Join(lines, "; "),
-		WhatToDo: fmt.Sprintf("once the partner has said what they mean, name them in the file of WORKER_CLASSIFICATION, such as: - {status: %d, code: %s, reason: refused}",
-			pairs[0].status, cmp.Or(pairs[0].code, `""`)),
+	c := Check{
+		Level:    OK,
+		Detail:   "answers to activate that no table knows, with what became of the customers: " + strings.Join(lines, "; "),
+		WhatToDo: "once the partner has said what one means, name it in the file of WORKER_CLASSIFICATION (README, What a no means)",
 	}
+	for _, reasons := range s.unknown {
+		if reasons[events.Refused]+reasons[events.CustomerNotFound] > 0 { // others wait, and the worker goes on asking
+			c.Level = Warn
+		}
+	}
+	return c
 }
 
 func (a answer) String() string {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -30,6 +32,12 @@ type LastIntake interface {
 
 // scarce is about what the outcome of one attempt may need, in bytes.
 const scarce = 600 << 10
+
+// upper begins a sentence.
+func upper(s string) string {
+	first, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(first)) + s[size:]
+}
 
 // ReadIntake looks at an intake stream and its reader.
 func ReadIntake(ctx context.Context, js jetstream.JetStream, said LastIntake, stream, ledgerStream string) (Intake, error) {
@@ -80,7 +88,7 @@ func (in Intake) Sentence(at func(time.Time) string) (is, whatToDo string) {
 		return fmt.Sprintf("A worker is taking work; %d announcements wait unread.", in.Unread), ""
 	case in.Paused != nil:
 		p := in.Paused
-		return fmt.Sprintf("No worker is taking work: %s paused since %s (%s).", p.Worker, at(p.Since), p.Detail), "To do: " + p.WhatToDo + "."
+		return fmt.Sprintf("No worker is taking work: %s paused since %s (%s).", p.Worker, at(p.Since), p.Detail), upper(p.WhatToDo) + "."
 	case in.InHand > 0:
 		return fmt.Sprintf("Workers hold %d announcements; %d wait unread.", in.InHand, in.Unread), ""
 	}
