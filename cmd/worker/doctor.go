@@ -26,7 +26,7 @@ func doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Is everything there that a worker needs",
 		Long: `Looks at everything that a worker depends on, with the worker's own settings, and says what to do about
-what is wanting: NATS, permissions, streams, the clock, files with secrets, credentials, the partner, DNS,
+what is wanting: NATS, the embedded server's disk, permissions, streams, the clock, files with secrets, credentials, the partner, DNS,
 the quota, whether announcements are taken, customers who are overdue, and answers of the partner that no
 table knows. It changes nothing and asks the partner for at most one token and one page of its list. What
 cannot be checked is skipped. It exits 0 when all is well, and 3 when something is wanting.
@@ -82,6 +82,9 @@ func doctorOf(ctx context.Context, c *config.Config, nc *nats.Conn, js jetstream
 		Connecting: connecting, Layout: layoutOf(c), Host: c.Partner.Host(), Exposed: c.Exposed,
 		Peak: quota.Rate(c.Partner.Rate), Sustained: quota.Rate(c.Partner.SustainedRate), Concurrency: c.Partner.Concurrency,
 		Simulated: c.Partner.Loopback(), Policy: policyOf(c), Now: time.Now, At: local,
+	}
+	if c.NATS.URL == "" {
+		d.DataDir = c.Worker.DataDir
 	}
 	maxObject := 1 << 20 // of no matter: nothing is activated
 	if connecting == nil {

@@ -72,6 +72,8 @@ type Doctor struct {
 	Host    string        // of the partner's API
 	Looker  Looker        // nil: DNS is not watched
 
+	DataDir string // of the embedded server; empty where NATS is another's
+
 	Exposed []string // of our settings: which hold secrets that others can read, and what to do
 
 	Peak, Sustained quota.Rate
@@ -100,6 +102,7 @@ func (d *Doctor) Examine(ctx context.Context, report func(Check) error) error {
 		examine func(context.Context) Check
 	}{
 		{"nats", nothing, checkTime, d.nats},
+		{"disk", embedded, checkTime, d.disk},
 		{"permissions", connection, checkTime, d.permissions},
 		{"streams", connection, checkTime, d.streams},
 		{"clock", connection, checkTime, d.clock},
@@ -130,6 +133,13 @@ func (d *Doctor) Examine(ctx context.Context, report func(Check) error) error {
 }
 
 func nothing(*Doctor) string { return "" }
+
+func embedded(d *Doctor) string {
+	if d.DataDir == "" {
+		return "the records are on the disk of the NATS server"
+	}
+	return ""
+}
 
 func connection(d *Doctor) string {
 	if d.Connecting != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -144,6 +145,25 @@ func (d *Doctor) clock(ctx context.Context) Check {
 		c.Level, c.WhatToDo = Fail, "set the clocks of all machines, by NTP: leases bear 5 s at most"
 	case ahead > skewed:
 		c.Level, c.WhatToDo = Warn, "set the clocks of all machines, by NTP"
+	}
+	return c
+}
+
+// leastDisk is what must be free for the embedded server to write, and to be started again after it could not.
+const leastDisk = 64 << 20
+
+// disk looks at the room for the embedded server's files: without any it stops to write, and every other check is content.
+func (d *Doctor) disk(context.Context) Check {
+	free, err := broker.FreeDisk(d.DataDir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return Check{Level: Skipped, Detail: "WORKER_DATA_DIR is not there yet: worker run makes it"}
+	case err != nil:
+		return Check{Level: Fail, Detail: err.Error(), WhatToDo: "see that this user may look at WORKER_DATA_DIR"}
+	}
+	c := Check{Level: OK, Detail: fmt.Sprintf("%d MiB are free in %s", free>>20, d.DataDir)}
+	if free < leastDisk {
+		c.Level, c.WhatToDo = Fail, fmt.Sprintf("make room, at least %d MiB: the embedded server has stopped to write, or soon will; it starts again by itself", leastDisk>>20)
 	}
 	return c
 }

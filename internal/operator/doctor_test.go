@@ -3,6 +3,7 @@ package operator_test
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -134,5 +135,18 @@ func TestDoctorEnds(t *testing.T) {
 	cancel(enough)
 	if err := away().Examine(ctx, func(operator.Check) error { return nil }); !errors.Is(err, enough) {
 		t.Errorf("stopped: %v", err)
+	}
+}
+
+// A full disk of the embedded server is seen by nobody else: it answers, and stores nothing.
+func TestTheEmbeddedServersDiskIsLookedAt(t *testing.T) {
+	t.Parallel()
+	for dir, want := range map[string]operator.Level{
+		t.TempDir(): operator.OK, filepath.Join(t.TempDir(), "none"): operator.Skipped, "/proc": operator.Fail, "": operator.Skipped,
+	} {
+		c := examine(t, away(func(d *operator.Doctor) { d.DataDir = dir }), "disk")
+		if c.Level != want || (c.WhatToDo != "") != (want == operator.Fail) {
+			t.Errorf("%q: %+v, want %s", dir, c, want)
+		}
 	}
 }
