@@ -133,12 +133,17 @@ func (e *Embedded) running() *server.Server {
 // for the first and does nothing.
 func (e *Embedded) Shutdown() {
 	e.stop.Do(func() {
-		if s := e.running(); s != nil {
-			s.Shutdown()
-			s.WaitForShutdown()
-		}
+		e.halt()
 		unlockDir(e.lock)
 	})
+}
+
+// halt stops the server, if there is one, also one that has not come up.
+func (e *Embedded) halt() {
+	if s := e.running(); s != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+	}
 }
 
 // loopback reads a listen address and refuses one that others can reach.

@@ -41,6 +41,18 @@ func LogUnreachable(log *zap.Logger, now func() time.Time) func(error) {
 // SyncAlways reports whether the server syncs every write.
 func (e *Embedded) SyncAlways() bool { return e.server.JetStreamConfig().SyncAlways }
 
+// Halt stops the server as nothing in the worker does: it does not start again by itself.
+func (e *Embedded) Halt() { e.halt() }
+
+// Look returns one look of [Embedded.Mend].
+func (e *Embedded) Look() func(context.Context) {
+	h := healer{Embedded: e}
+	return h.look
+}
+
+// Sicken lets the server say what it could not write.
+func (e *Embedded) Sicken(why string) { e.log.Errorf("Critical write error: %s", why) }
+
 var (
 	Covers        = covers
 	Overlap       = overlap

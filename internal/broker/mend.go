@@ -18,8 +18,10 @@ const (
 )
 
 // Mend starts the server again when it has stopped to write, which a full or failing disk makes it do for good, and
-// when the disk takes data again. It returns when ctx ends; call it once, before Shutdown.
+// when the disk takes data again. A start that fails is tried again. It returns when ctx ends; call it once, before
+// Shutdown.
 func (e *Embedded) Mend(ctx context.Context) {
+	h := healer{Embedded: e}
 	tick := time.NewTicker(mendEvery)
 	defer tick.Stop()
 	for {
@@ -28,10 +30,42 @@ func (e *Embedded) Mend(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if why := e.stopped(); why != "" {
-			e.mend(ctx, why)
-		}
+		h.look(ctx)
 	}
+}
+
+// healer is what Mend knows from one look to the next.
+type healer struct {
+	*Embedded
+	down error // why there is no server: it was stopped, and did not start again
+}
+
+func (h *healer) look(ctx context.Context) {
+	if h.down == nil {
+		why := h.stopped()
+		if why == "" {
+			return
+		}
+		if h.setFault(fmt.Sprintf("the embedded NATS server cannot write in WORKER_DATA_DIR (%s): %s; make room there: it is started again by itself", h.options.Dir, why)) {
+			h.options.Log.Error("the embedded NATS server has stopped to write, waiting until its disk takes data", zap.String("because", why), zap.String("dir", h.options.Dir))
+		}
+		if err := takesData(h.options.Dir); err != nil {
+			h.options.Log.Debug("the data directory takes no data yet", zap.Error(err))
+			return
+		}
+		h.halt() // not earlier: what it has can be read
+	}
+	if err := h.again(ctx); err != nil {
+		if h.down == nil || h.down.Error() != err.Error() {
+			h.options.Log.Error("the embedded NATS server does not start again, tried again and again", zap.Error(err))
+		}
+		h.down = err
+		h.setFault(fmt.Sprintf("the embedded NATS server was stopped because it could not write in WORKER_DATA_DIR (%s), and does not start: %s; it is tried again by itself", h.options.Dir, err))
+		return
+	}
+	h.down = nil
+	h.setFault("")
+	h.options.Log.Warn("the embedded NATS server was started again after its disk had failed")
 }
 
 // stopped is why the server does not write any more, empty where it does.
@@ -45,24 +79,16 @@ func (e *Embedded) stopped() string {
 	return ""
 }
 
-func (e *Embedded) mend(ctx context.Context, why string) {
-	news := e.setFault(fmt.Sprintf("the embedded NATS server cannot write in WORKER_DATA_DIR (%s): %s; make room there: it is started again by itself", e.options.Dir, why))
-	if news != "" {
-		e.options.Log.Error("the embedded NATS server has stopped to write, waiting until its disk takes data", zap.String("because", why), zap.String("dir", e.options.Dir))
+// again starts a server in place of one that was halted, and leaves none where that fails.
+func (h *healer) again(ctx context.Context) error {
+	if err := portFree(ctx, h.host, h.port); err != nil {
+		return err
 	}
-	if err := takesData(e.options.Dir); err != nil {
-		e.options.Log.Debug("the data directory takes no data yet", zap.Error(err))
-		return
+	err := h.start(ctx)
+	if err != nil {
+		h.halt()
 	}
-	was := e.running()
-	was.Shutdown()
-	was.WaitForShutdown()
-	if err := e.start(ctx); err != nil {
-		e.options.Log.Error("the embedded NATS server does not start again, tried again and again", zap.Error(err))
-		return
-	}
-	e.setFault("")
-	e.options.Log.Warn("the embedded NATS server was started again after its disk had failed")
+	return err
 }
 
 // takesData tries whether a directory has room, and writes.
@@ -95,13 +121,11 @@ func (e *Embedded) Fault() string {
 	return e.fault
 }
 
-// setFault returns the fault where that is news.
-func (e *Embedded) setFault(fault string) (news string) {
+// setFault sets the fault, with the reason of today, and reports whether there was none before.
+func (e *Embedded) setFault(fault string) (news bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if (e.fault == "") == (fault == "") {
-		return ""
-	}
+	news = e.fault == "" && fault != ""
 	e.fault = fault
-	return fault
+	return news
 }
