@@ -43,6 +43,8 @@ type Embedded struct {
 	port   int
 	server *server.Server
 	fault  string // why it does not work now
+
+	maxStore uint64 // limit of the store, what the streams declare is within it; only for start
 }
 
 // StartEmbedded starts the server and returns when it accepts connections; ctx limits only the start. It fails where
@@ -75,11 +77,17 @@ func StartEmbedded(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
 }
 
 func (e *Embedded) start(ctx context.Context) error {
+	store := filepath.Join(e.options.Dir, server.JetStreamStoreDir)
 	free, err := FreeDisk(e.options.Dir)
 	if err != nil {
 		return err
 	}
-	mended, err := mendSums(filepath.Join(e.options.Dir, server.JetStreamStoreDir))
+	used, err := size(store)
+	if err != nil {
+		return fmt.Errorf("WORKER_DATA_DIR: %w", err)
+	}
+	e.maxStore = max(used+free/4*3, minStore, e.maxStore)
+	mended, err := mendSums(store)
 	if err != nil {
 		return err
 	}
@@ -95,8 +103,9 @@ func (e *Embedded) start(ctx context.Context) error {
 		StoreDir:   e.options.Dir,
 		SyncAlways: true, // one node survives a power cut only so
 
-		// Three quarters of what is free. Streams that exist are loaded whatever this says.
-		JetStreamMaxStore:      int64(max(free/4*3, minStore)),
+		// What is there and three quarters of what is free, and never less than before. Streams that exist are loaded
+		// whatever this says, but a server that has more than this refuses every write, also when there is room again.
+		JetStreamMaxStore:      int64(e.maxStore),
 		DisableJetStreamBanner: true,
 	})
 	if err != nil {

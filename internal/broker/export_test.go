@@ -41,6 +41,9 @@ func LogUnreachable(log *zap.Logger, now func() time.Time) func(error) {
 // SyncAlways reports whether the server syncs every write.
 func (e *Embedded) SyncAlways() bool { return e.server.JetStreamConfig().SyncAlways }
 
+// MaxStore is with how many bytes in its store the server takes no more.
+func (e *Embedded) MaxStore() int64 { return e.running().JetStreamConfig().MaxStore }
+
 // Halt stops the server as nothing in the worker does: it does not start again by itself.
 func (e *Embedded) Halt() { e.halt() }
 

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,11 +17,27 @@ var ErrLocked = errors.New("the data directory is in use")
 
 // FreeDisk is how many bytes an ordinary user may still write in the file system of dir.
 func FreeDisk(dir string) (uint64, error) {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(dir, &disk); err != nil {
 		return 0, fmt.Errorf("reading the free disk space of %s: %w", dir, err)
 	}
-	return uint64(fs.Bavail) * uint64(fs.Bsize), nil //nolint:unconvert // other types on other systems
+	return uint64(disk.Bavail) * uint64(disk.Bsize), nil //nolint:unconvert // other types on other systems
+}
+
+// size is how many bytes are in the files below dir.
+func size(dir string) (bytes uint64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		bytes += uint64(info.Size())
+		return nil
+	})
+	return bytes, err
 }
 
 // lockDir takes the exclusive lock of a data directory: two servers on one directory start without complaint and both

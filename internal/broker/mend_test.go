@@ -3,6 +3,8 @@ package broker_test
 import (
 	"context"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"activation-worker/internal/broker"
+	"activation-worker/internal/broker/brokertest"
 )
 
 // TestMendTriesAgain: somebody takes the port while the server is away, and gives it back later.
@@ -65,5 +68,38 @@ func TestFaultSaysTheReasonOfToday(t *testing.T) {
 	}
 	if n := logged(logs, "has stopped to write"); n != 1 {
 		t.Errorf("it was logged %d times", n)
+	}
+}
+
+// TestLimitOfTheStore: a server that has more than its limit refuses all writes, and a full disk makes no small limit.
+func TestLimitOfTheStore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	e := embed(t, broker.EmbeddedOptions{Dir: dir})
+	_, js := brokertest.Connect(t, e.URL())
+	ensure(t, js, layout())
+	e.Shutdown()
+	file := filepath.Join(dir, "jetstream", "$G", "streams", "ACTIVATION", "large")
+	const large = 1 << 42 // a hole: it takes no room
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(file, large); err != nil {
+		t.Fatal(err)
+	}
+	e = embed(t, broker.EmbeddedOptions{Dir: dir})
+	first := e.MaxStore()
+	if first < large {
+		t.Errorf("the limit is %d, and %d are there", first, int64(large))
+	}
+	_, js = brokertest.Connect(t, e.URL())
+	publish(t, js, "activation.customer.1.started", 1)
+	if err := os.Remove(file); err != nil { // from now on there is as little as on a small disk
+		t.Fatal(err)
+	}
+	e.Sicken("no space left on device")
+	e.Look()(t.Context())
+	if got := e.MaxStore(); got < first {
+		t.Errorf("the limit is %d after the server was started again, and %d before", got, first)
 	}
 }
