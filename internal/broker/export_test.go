@@ -47,9 +47,9 @@ func (e *Embedded) MaxStore() int64 { return e.running().JetStreamConfig().MaxSt
 // Halt stops the server as nothing in the worker does: it does not start again by itself.
 func (e *Embedded) Halt() { e.halt() }
 
-// Look returns one look of [Embedded.Mend].
-func (e *Embedded) Look() func(context.Context) {
-	h := healer{Embedded: e}
+// Look returns one look of [Embedded.Mend], with a clock of its own.
+func (e *Embedded) Look(now func() time.Time) func(context.Context) {
+	h := healer{Embedded: e, now: now}
 	return h.look
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -57,7 +58,7 @@ func TestFaultSaysTheReasonOfToday(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	look := e.Look()
+	look := e.Look(time.Now)
 	e.Sicken("no space left on device")
 	look(t.Context())
 	for range 2 {
@@ -98,8 +99,54 @@ func TestLimitOfTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.Sicken("no space left on device")
-	e.Look()(t.Context())
+	e.Look(time.Now)(t.Context())
 	if got := e.MaxStore(); got < first {
 		t.Errorf("the limit is %d after the server was started again, and %d before", got, first)
+	}
+}
+
+// TestMendTakesItsTime: a file that fails on a disk that takes data does not make the server start again and again.
+func TestMendTakesItsTime(t *testing.T) {
+	t.Parallel()
+	log, logs := watchLog()
+	e := embed(t, broker.EmbeddedOptions{Dir: t.TempDir(), Log: log})
+	now := time.Now()
+	look := e.Look(func() time.Time { return now })
+	for i, step := range []struct {
+		after   time.Duration
+		fails   bool
+		started int
+		fault   string
+	}{
+		{0, false, 0, ""},
+		{time.Minute, true, 1, "was started again"},
+		{2 * time.Second, true, 1, "cannot write"},
+		{8*time.Second - 1, true, 1, "cannot write"},
+		{1, true, 2, "was started again"},
+		{20*time.Second - 1, true, 2, "cannot write"},
+		{1, true, 3, "was started again"},
+		{40 * time.Second, true, 4, "was started again"},
+		{59 * time.Second, true, 4, "cannot write"}, // no longer than a minute
+		{1 * time.Second, false, 5, "was started again"},
+		{time.Minute - 1, false, 5, "was started again"},
+		{1, false, 5, ""},
+		{time.Second, true, 6, "was started again"}, // after a good while it is as at first
+		{5*time.Second - 1, false, 6, "was started again"},
+		{1, false, 6, ""},
+	} {
+		now = now.Add(step.after)
+		if step.fails {
+			e.Sicken("input/output error")
+		}
+		look(t.Context())
+		if n := logged(logs, "was started again"); n != step.started {
+			t.Errorf("step %d: started again %d times, want %d", i, n, step.started)
+		}
+		if fault := e.Fault(); !strings.Contains(fault, step.fault) || step.fault == "" && fault != "" {
+			t.Errorf("step %d: the fault is %q, want %q", i, fault, step.fault)
+		}
+	}
+	if n := logged(logs, "has stopped to write"); n != 2 {
+		t.Errorf("two times of failing were logged %d times", n)
 	}
 }
