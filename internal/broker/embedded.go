@@ -92,7 +92,7 @@ func (e *Embedded) start(ctx context.Context) error {
 		return err
 	}
 	for _, name := range mended {
-		e.options.Log.Warn("making or changing a stream or consumer was interrupted; it is complete now", zap.String("name", name))
+		e.options.Log.Warn("making or changing a stream or consumer was interrupted; it is complete now, and a checksum that it had is kept as meta.sum.bak", zap.String("name", name))
 	}
 	started, err := server.NewServer(&server.Options{
 		ServerName: "activation-worker",

@@ -22,7 +22,8 @@ import (
 // worker that has to be told where to begin in an intake with old announcements.
 //
 // Only a sum that is missing or older than its file is mended. Any other that does not fit is damage, and stays for the
-// server to report. The server must not be running.
+// server to report. In a store that was copied without its times damage may look like a cut, so a sum that is replaced
+// is kept beside as meta.sum.bak, which the server does not read. The server must not be running.
 func mendSums(store string) (mended []string, err error) {
 	streams := filepath.Join(store, server.DEFAULT_GLOBAL_ACCOUNT, "streams")
 	for _, stream := range folders(streams, &err) {
@@ -85,8 +86,16 @@ func mendSum(dir, key string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if has, err := os.ReadFile(sum); err == nil && string(has) == wants {
+	switch has, err := os.ReadFile(sum); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return false, err
+	case string(has) == wants:
 		return false, nil
+	default:
+		if err := replaceFile(sum+".bak", string(has)); err != nil {
+			return false, err
+		}
 	}
 	return true, replaceFile(sum, wants)
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"activation-worker/internal/broker"
 	"activation-worker/internal/broker/brokertest"
 )
@@ -82,6 +84,38 @@ func TestMendSums(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMendSumsKeepsTheOldSum: what it takes for a cut may be damage, where a copy has lost the times. The server starts
+// with what is kept.
+func TestMendSumsKeepsTheOldSum(t *testing.T) {
+	t.Parallel()
+	store, files := sums(t)
+	for file := range files {
+		inf := filepath.Join(filepath.Dir(file), "meta.inf")
+		content, err := os.ReadFile(inf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(inf, append(content, ' '), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(file, time.Unix(1e9, 0), time.Unix(1e9, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log, logs := watchLog()
+	e := embed(t, broker.EmbeddedOptions{Dir: filepath.Dir(store), Log: log})
+	for file, sum := range files {
+		if kept, err := os.ReadFile(file + ".bak"); err != nil || string(kept) != sum {
+			t.Errorf("kept is %q, want %q (%v)", kept, sum, err)
+		}
+	}
+	if n := logged(logs, "kept as meta.sum.bak"); n != len(files) || logs.FilterLevelExact(zap.WarnLevel).Len() != n {
+		t.Errorf("%d of %d logged: %v", n, len(files), logs.FilterLevelExact(zap.WarnLevel).All())
+	}
+	_, js := brokertest.Connect(t, e.URL())
+	consumerConfig(t, js, "ACTIVATION_WORK", "due")
 }
 
 // TestMendSumsLeavesTheRest has nothing to do with a store that is new, and lets the server say what is wrong with others.
