@@ -66,6 +66,9 @@ func StartEmbedded(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
 		return nil, err
 	}
 	e := &Embedded{options: o, host: host, port: port, lock: lock, log: &serverLog{log: o.Log.Named("nats"), quiet: o.Quiet}}
+	if err := removeProbes(o.Dir); err != nil {
+		e.options.Log.Warn("what a try of the disk has left takes room still", zap.Error(err))
+	}
 	if err = portFree(ctx, host, port); err == nil {
 		err = e.start(ctx)
 	}

@@ -63,6 +63,10 @@ var (
 	ReconnectWait = reconnectWait
 	CheckVersion  = checkVersion
 	MendSums      = mendSums
+	WriteProbe    = writeProbe
 )
 
-const ReconnectLongest = reconnectLongest
+const (
+	ReconnectLongest = reconnectLongest
+	ProbeSize        = probeSize
+)

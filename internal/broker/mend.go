@@ -2,8 +2,13 @@ package broker
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
@@ -18,6 +23,7 @@ const (
 	mendRoom = 32 << 20
 	// probeSize is what is written to try; more than a stream that was refused has left in its file.
 	probeSize = 8 << 20
+	probeName = "probe-*"
 )
 
 // Mend starts the server again when it has stopped to write, which a full or failing disk makes it do for good, and
@@ -135,7 +141,7 @@ func takesData(dir string) error {
 	if free < mendRoom {
 		return fmt.Errorf("%d bytes are free in %s, wanted %d", free, dir, mendRoom)
 	}
-	f, err := os.CreateTemp(dir, "probe-")
+	f, err := os.CreateTemp(dir, probeName)
 	if err != nil {
 		return err
 	}
@@ -143,10 +149,27 @@ func takesData(dir string) error {
 		_ = f.Close()
 		_ = os.Remove(f.Name())
 	}()
-	if _, err := f.Write(make([]byte, probeSize)); err != nil {
+	if err := writeProbe(f); err != nil {
 		return err
 	}
 	return f.Sync()
+}
+
+// writeProbe writes what no file system can make smaller.
+func writeProbe(w io.Writer) error {
+	data := make([]byte, probeSize)
+	_, _ = rand.Read(data) // never fails
+	_, err := w.Write(data)
+	return err
+}
+
+// removeProbes removes what a process has left that was killed while it tried.
+func removeProbes(dir string) error {
+	left, err := fs.Glob(os.DirFS(dir), probeName)
+	for _, name := range left {
+		err = errors.Join(err, os.Remove(filepath.Join(dir, name)))
+	}
+	return err
 }
 
 // Fault is why the server does not work now, empty where it does.

@@ -1,7 +1,10 @@
 package broker_test
 
 import (
+	"bytes"
+	"compress/flate"
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -148,5 +151,35 @@ func TestMendTakesItsTime(t *testing.T) {
 	}
 	if n := logged(logs, "has stopped to write"); n != 2 {
 		t.Errorf("two times of failing were logged %d times", n)
+	}
+}
+
+// TestProbesDoNotStay where a process was killed while it wrote one, nor after a try, nor is anything else removed.
+func TestProbesDoNotStay(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"probe-1234567", "probe-1", "probes"} {
+		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, 1024), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := embed(t, broker.EmbeddedOptions{Dir: dir})
+	e.Sicken("no space left on device")
+	e.Look(time.Now)(t.Context())
+	if left, err := filepath.Glob(filepath.Join(dir, "probe*")); err != nil || len(left) != 1 || filepath.Base(left[0]) != "probes" {
+		t.Errorf("there are %q, want the file named probes only (%v)", left, err)
+	}
+}
+
+// TestProbeTakesRoom also on a file system that compresses.
+func TestProbeTakesRoom(t *testing.T) {
+	t.Parallel()
+	var small bytes.Buffer
+	w, err := flate.NewWriter(&small, flate.BestSpeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(broker.WriteProbe(w), w.Close()); err != nil || small.Len() < broker.ProbeSize {
+		t.Errorf("%d bytes need %d (%v)", broker.ProbeSize, small.Len(), err)
 	}
 }
