@@ -35,7 +35,7 @@ func checkVersion(version string) error {
 }
 
 func (a *admin) streamInfo(ctx context.Context, name string) (info *jetstream.StreamInfo, err error) {
-	err = a.call(ctx, "stream "+name, name, func(ctx context.Context) error {
+	err = a.call(ctx, "stream "+name, []string{"STREAM.INFO." + name}, func(ctx context.Context) error {
 		s, err := a.js.Stream(ctx, name)
 		if err == nil {
 			info = s.CachedInfo()
@@ -57,18 +57,18 @@ func (a *admin) createStream(ctx context.Context, config jetstream.StreamConfig)
 		}
 		return err
 	}
-	object := "stream " + config.Name
-	err = a.call(ctx, object, config.Name, create)
+	object, asks := "stream "+config.Name, []string{"STREAM.CREATE." + config.Name}
+	err = a.call(ctx, object, asks, create)
 	if auto && code(err) == codeNotClustered {
 		config.Replicas = 1
-		err = a.call(ctx, object, config.Name, create)
+		err = a.call(ctx, object, asks, create)
 	}
 	return info, refusal(streamRefusals, object, err)
 }
 
 func (a *admin) updateStream(ctx context.Context, config jetstream.StreamConfig) (info *jetstream.StreamInfo, err error) {
 	object := "stream " + config.Name
-	err = a.call(ctx, object, config.Name, func(ctx context.Context) error {
+	err = a.call(ctx, object, []string{"STREAM.UPDATE." + config.Name}, func(ctx context.Context) error {
 		s, err := a.js.UpdateStream(ctx, config)
 		if err == nil {
 			info = s.CachedInfo()
@@ -79,31 +79,31 @@ func (a *admin) updateStream(ctx context.Context, config jetstream.StreamConfig)
 }
 
 func (a *admin) consumerInfo(ctx context.Context, s consumerSpec) (*jetstream.ConsumerInfo, error) {
-	return a.consumer(ctx, s, func(ctx context.Context) (jetstream.Consumer, error) {
+	return a.consumer(ctx, s, "INFO", func(ctx context.Context) (jetstream.Consumer, error) {
 		return a.js.Consumer(ctx, s.stream, s.config.Durable)
 	})
 }
 
 func (a *admin) createConsumer(ctx context.Context, s consumerSpec) (*jetstream.ConsumerInfo, error) {
-	return a.consumer(ctx, s, func(ctx context.Context) (jetstream.Consumer, error) {
+	return a.consumer(ctx, s, "CREATE", func(ctx context.Context) (jetstream.Consumer, error) {
 		return a.js.CreateConsumer(ctx, s.stream, s.config)
 	})
 }
 
 func (a *admin) updateConsumer(ctx context.Context, s consumerSpec, config jetstream.ConsumerConfig) (*jetstream.ConsumerInfo, error) {
-	return a.consumer(ctx, s, func(ctx context.Context) (jetstream.Consumer, error) {
+	return a.consumer(ctx, s, "CREATE", func(ctx context.Context) (jetstream.Consumer, error) {
 		return a.js.UpdateConsumer(ctx, s.stream, config)
 	})
 }
 
 func (a *admin) deleteConsumer(ctx context.Context, s consumerSpec) error {
-	return a.call(ctx, s.object(), s.stream, func(ctx context.Context) error {
+	return a.call(ctx, s.object(), s.asks("DELETE"), func(ctx context.Context) error {
 		return a.js.DeleteConsumer(ctx, s.stream, s.config.Durable)
 	})
 }
 
-func (a *admin) consumer(ctx context.Context, s consumerSpec, f func(context.Context) (jetstream.Consumer, error)) (info *jetstream.ConsumerInfo, err error) {
-	err = a.call(ctx, s.object(), s.stream, func(ctx context.Context) error {
+func (a *admin) consumer(ctx context.Context, s consumerSpec, verb string, f func(context.Context) (jetstream.Consumer, error)) (info *jetstream.ConsumerInfo, err error) {
+	err = a.call(ctx, s.object(), s.asks(verb), func(ctx context.Context) error {
 		c, err := f(ctx)
 		if errors.Is(err, jetstream.ErrNotPullConsumer) {
 			return layoutError([]Drift{{Object: s.object(), Setting: "delivery", Is: "push", Wants: "pull", Do: s.remedy}})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,15 +37,16 @@ const (
 	codeFilterTaken    jetstream.ErrorCode = 10100
 )
 
-// call makes one request, again while the cluster may still become ready. stream is part of the request's subject.
+// call makes one request, again while the cluster may still become ready. Each of the asks is the end of a subject on
+// which it asks, such as `STREAM.INFO.ACTIVATION`: what else is refused meanwhile was somebody else's request.
 // What the user may not do comes back as a [LayoutError], a missing JetStream as [ErrNoJetStream].
-func (a *admin) call(ctx context.Context, object, stream string, request func(context.Context) error) error {
+func (a *admin) call(ctx context.Context, object string, asks []string, request func(context.Context) error) error {
 	waits := backoff.NewExponentialBackOff()
 	waits.InitialInterval = 50 * time.Millisecond
 	waits.MaxInterval = time.Second
 	waits.MaxElapsedTime = settleTimeout
 	err := backoff.Retry(func() error {
-		err := a.once(ctx, object, stream, request)
+		err := a.once(ctx, object, asks, request)
 		if err != nil && !transient(err) {
 			return backoff.Permanent(err)
 		}
@@ -62,66 +64,86 @@ func (a *admin) call(ctx context.Context, object, stream string, request func(co
 }
 
 // once makes one request and watches for the refusal that the server sends beside it.
-func (a *admin) once(ctx context.Context, object, stream string, request func(context.Context) error) error {
+func (a *admin) once(ctx context.Context, object string, asks []string, request func(context.Context) error) error {
 	nc := a.js.Conn()
 	before := nc.LastError()
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 
 	var refused error
+	look := func() {
+		if last := nc.LastError(); refused == nil && last != before { //nolint:errorlint // the same words again are a new refusal
+			refused = refusedPermission(nc, object, asks, last)
+		}
+	}
 	answered, watched := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(watched)
 		tick := time.NewTicker(deniedPoll)
 		defer tick.Stop()
-		for {
+		for refused == nil {
 			select {
 			case <-answered:
 				return
 			case <-tick.C:
-				last := nc.LastError()
-				if errors.Is(last, nats.ErrPermissionViolation) && last != before { //nolint:errorlint // the same words again are a new refusal
-					refused = refusedPermission(object, stream, last)
-				}
-				if refused != nil {
-					cancel()
-					return
-				}
+				look()
 			}
 		}
+		cancel()
 	}()
 	err := request(ctx)
 	close(answered)
 	<-watched
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case refused != nil:
-		return refused
-	case timedOut(err): // an inbox is refused once only, at the connection's first request
-		return errors.Join(refusedPermission(object, stream, nc.LastError()), err)
-	default:
-		return err
 	}
+	if look(); refused != nil {
+		return refused
+	}
+	if timedOut(err) { // an inbox is refused once only, at the connection's first request
+		return errors.Join(refusedInbox(nc, before), err)
+	}
+	return err
 }
 
 // refusedPermission tells which subject the user lacks, as the server named it; nil where err is another matter.
-func refusedPermission(object, stream string, err error) error {
-	if !errors.Is(err, nats.ErrPermissionViolation) {
+func refusedPermission(nc *nats.Conn, object string, asks []string, err error) error {
+	if refused := refusedInbox(nc, err); refused != nil {
+		return refused
+	}
+	subject, found := refusedSubject(err, "publish")
+	if !found || !slices.ContainsFunc(asks, func(ask string) bool { return asksOn(subject, ask) }) {
 		return nil
 	}
+	return layoutError([]Drift{{
+		Object: object, Setting: "permission", Is: "denied", Wants: wanted(err),
+		Do: "run `worker setup` as a user who may, or grant it to this one",
+	}})
+}
+
+// asksOn reports whether a subject is the API's for a request. A consumer's filter may follow its name.
+func asksOn(subject, ask string) bool {
+	_, filter, found := strings.Cut(subject, "."+ask)
+	return found && (filter == "" || filter[0] == '.')
+}
+
+// refusedInbox is the refusal of the subscription on which all answers arrive; nil where err is another matter.
+func refusedInbox(nc *nats.Conn, err error) error {
+	subject, found := refusedSubject(err, "subscription")
+	if !found {
+		return nil
+	}
+	inbox := nc.NewRespInbox()
+	if subject != inbox[:strings.LastIndexByte(inbox, '.')]+".*" {
+		return nil
+	}
+	return &inboxError{wanted(err)}
+}
+
+// wanted is what a refusal is about, in the server's words.
+func wanted(err error) string {
 	_, wants, _ := strings.Cut(err.Error(), " for ")
-	switch {
-	case strings.HasPrefix(wants, "Subscription"):
-		return &inboxError{wants}
-	case strings.Contains(wants, stream):
-		return layoutError([]Drift{{
-			Object: object, Setting: "permission", Is: "denied", Wants: wants,
-			Do: "run `worker setup` as a user who may, or grant it to this one",
-		}})
-	default:
-		return nil
-	}
+	return wants
 }
 
 // inboxError says that no answer can reach us, so that nothing else can be said about the streams.

@@ -47,6 +47,18 @@ func (d *Denials) note(what string) {
 
 var deniedText = regexp.MustCompile(`(?i)permissions violation for (publish|subscription) to "?([^" ]+)"?`)
 
+// refusedSubject is the subject of a refusal to do what verb says; found is false where err is another matter.
+func refusedSubject(err error, verb string) (subject string, found bool) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return "", false
+	}
+	parts := deniedText.FindStringSubmatch(err.Error())
+	if parts == nil || !strings.EqualFold(parts[1], verb) {
+		return "", false
+	}
+	return parts[2], true
+}
+
 // denied is what a refusal is about, alike for all messages of a kind; empty where err is no refusal.
 func denied(err error) string {
 	if !errors.Is(err, nats.ErrPermissionViolation) {

@@ -83,7 +83,8 @@ func (a *admin) decided(ctx context.Context, now time.Time) error {
 	name, subject := a.layout.IntakeStream, a.layout.IntakeSubject
 	var oldest *jetstream.RawStreamMsg
 	var held uint64
-	err := a.call(ctx, "stream "+name, name, func(ctx context.Context) error {
+	asks := []string{"STREAM.INFO." + name, "STREAM.MSG.GET." + name, "DIRECT.GET." + name}
+	err := a.call(ctx, "stream "+name, asks, func(ctx context.Context) error {
 		stream, err := a.js.Stream(ctx, name)
 		if err != nil {
 			return err

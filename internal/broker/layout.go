@@ -163,6 +163,11 @@ type consumerSpec struct {
 
 func (s consumerSpec) object() string { return "consumer " + s.config.Durable + " on " + s.stream }
 
+// asks are the ends of the subjects of a request about the consumer.
+func (s consumerSpec) asks(verb string) []string {
+	return []string{"CONSUMER." + verb + "." + s.stream + "." + s.config.Durable}
+}
+
 func (l Layout) consumer(name, filter string) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable:       name,
