@@ -89,35 +89,6 @@ func (a *admin) readInto(ctx context.Context) (*jetstream.ConsumerInfo, events.M
 	return info, m, nil
 }
 
-// Accept declares the ledger that is there the one to go on with, and makes a new one where there is none. Workers
-// that have known another go on, and look every customer up who was announced before.
-func Accept(ctx context.Context, js jetstream.JetStream, l Layout) (Change, error) {
-	a, err := newAdmin(js, l)
-	if err != nil {
-		return Change{}, err
-	}
-	change := Change{Object: "stream " + a.layout.Streams.Ledger, Setting: "accepted", From: "no"}
-	if err := (&mender{admin: a}).ours(ctx); err != nil {
-		return Change{}, err
-	}
-	for _, spec := range a.layout.streams() {
-		if spec.role != ledger {
-			continue
-		}
-		info, _, err := a.makeStream(ctx, spec.config)
-		if err != nil {
-			return Change{}, err
-		}
-		config := info.Config
-		config.Metadata = withKey(config.Metadata, events.MetadataAccepted, time.Now().UTC().Format(time.RFC3339Nano))
-		if info, err = a.updateStream(ctx, config); err != nil {
-			return Change{}, err
-		}
-		change.To = markOf(info).Accepted.Format(time.RFC3339)
-	}
-	return change, nil
-}
-
 func withKey(base map[string]string, key, value string) map[string]string {
 	m := maps.Clone(base)
 	if m == nil {
