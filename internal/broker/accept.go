@@ -47,10 +47,14 @@ func (a *admin) accept(ctx context.Context, config jetstream.StreamConfig) (even
 	if err != nil {
 		return events.Mark{}, err
 	}
+	publish, err := a.publishedTo(ctx)
+	if err != nil {
+		return events.Mark{}, err
+	}
 	for range acceptTries {
 		info, err := a.streamInfo(ctx, config.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			anew := accepted(config, acceptedAt(now, a.layout.Ledger, readInto))
+			anew := accepted(config, acceptedAt(now, a.layout.Ledger, readInto), publish)
 			info, err = a.createStream(ctx, anew)
 			if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 				continue // another was quicker: then that one is accepted
@@ -68,7 +72,7 @@ func (a *admin) accept(ctx context.Context, config jetstream.StreamConfig) (even
 			return events.Mark{}, &BindingError{Stream: config.Name, Is: is, Wants: a.layout.Binding}
 		}
 		at := acceptedAt(info.TimeStamp, a.layout.Ledger, readInto, markOf(info))
-		if _, err := a.updateStream(ctx, accepted(info.Config, at)); err != nil {
+		if _, err := a.updateStream(ctx, accepted(info.Config, at, publish)); err != nil {
 			return events.Mark{}, err
 		}
 		// A worker that has read the stream before may have written it after us, as it was.
@@ -82,8 +86,13 @@ func (a *admin) accept(ctx context.Context, config jetstream.StreamConfig) (even
 	return events.Mark{}, fmt.Errorf("stream %s: somebody else changes it all the time: it is not accepted, run the same command again", config.Name)
 }
 
-func accepted(config jetstream.StreamConfig, at time.Time) jetstream.StreamConfig {
+// accepted is a ledger that was accepted. What has sourced from the one before sources from it, and must be found when
+// a customer is to be forgotten.
+func accepted(config jetstream.StreamConfig, at time.Time, publish string) jetstream.StreamConfig {
 	config.Metadata = withKey(config.Metadata, events.MetadataAccepted, at.Format(time.RFC3339Nano))
+	if publish != "" && config.Metadata[events.MetadataPublish] == "" {
+		config.Metadata[events.MetadataPublish] = publish
+	}
 	return config
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/broker"
+	"activation-worker/internal/broker/brokertest"
 	"activation-worker/internal/events"
 )
 
@@ -148,5 +149,36 @@ func TestAnotherTenantsLedgerIsNotAccepted(t *testing.T) {
 	}
 	if after := streamConfig(t, js, "ACTIVATION"); after.Metadata[events.MetadataAccepted] != before.Metadata[events.MetadataAccepted] {
 		t.Errorf("after a BindingError the metadata is %v", after.Metadata)
+	}
+}
+
+// The publish stream goes on with a new ledger, where `forget` must find it.
+func TestTheNewLedgerNamesThePublishStream(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, limited(`"$JS.API.STREAM.INFO.*", "$JS.API.STREAM.CREATE.*", "$JS.API.STREAM.UPDATE.*", "$JS.API.CONSUMER.INFO.*.*"`))
+	_, js := brokertest.Connect(t, s.URL())
+	_, least := brokertest.Connect(t, s.URL(), natsUser("w"))
+	ensure(t, js, layout())
+	if _, err := broker.Publish(t.Context(), js, layout(), "CUSTOMER"); err != nil {
+		t.Fatal(err)
+	}
+	for _, by := range []struct {
+		js   jetstream.JetStream
+		want string
+	}{{least, ""}, {js, "CUSTOMER"}} {
+		deleteStream(t, js, "ACTIVATION")
+		accept(t, by.js, layout())
+		if got := streamConfig(t, js, "ACTIVATION").Metadata[events.MetadataPublish]; got != by.want {
+			t.Errorf("names the publish stream %q, want %q", got, by.want)
+		}
+	}
+	c := streamConfig(t, js, "ACTIVATION")
+	c.Metadata = nil // made by hand
+	if _, err := js.UpdateStream(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	accept(t, js, layout())
+	if got := streamConfig(t, js, "ACTIVATION").Metadata[events.MetadataPublish]; got != "CUSTOMER" {
+		t.Errorf("one that was there names %q", got)
 	}
 }

@@ -82,6 +82,26 @@ func (m *mender) publish(ctx context.Context, name string) error {
 	return nil
 }
 
+// publishedTo is the name of the stream that sources the activated events, empty for none. That of who may not list
+// streams stays unknown.
+func (a *admin) publishedTo(ctx context.Context) (name string, err error) {
+	err = a.call(ctx, "the list of streams", []string{"STREAM.LIST"}, func(ctx context.Context) error {
+		name = ""
+		list := a.js.ListStreams(ctx)
+		for info := range list.Info() {
+			if sourcesFrom(info.Config, a.layout.Streams.Ledger) && (name == "" || info.Config.Name < name) {
+				name = info.Config.Name
+			}
+		}
+		return list.Err()
+	})
+	// Where the API is imported from another account, one that was not imported has nobody who answers.
+	if _, denied := errors.AsType[*LayoutError](err); denied || errors.Is(err, ErrNoJetStream) {
+		return "", nil
+	}
+	return name, err
+}
+
 func sourcesFrom(c jetstream.StreamConfig, ledger string) bool {
 	return len(c.Sources) == 1 && c.Sources[0].Name == ledger && len(c.Sources[0].SubjectTransforms) == 1 &&
 		c.Sources[0].SubjectTransforms[0].Source == events.SubjectState(events.Activated)
