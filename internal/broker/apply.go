@@ -145,12 +145,10 @@ func (m *mender) mark(ctx context.Context) error {
 	if err != nil || info == nil || was == m.layout.Ledger || m.layout.Ledger.IsZero() {
 		return err
 	}
-	spec, config := m.layout.activator(), info.Config
-	config.Metadata = marked(config.Metadata, m.layout.Ledger)
-	if _, err := m.updateConsumer(ctx, spec, config); err != nil {
+	if err := m.writeMark(ctx, info); err != nil {
 		return err
 	}
-	m.changes = append(m.changes, Change{Object: spec.object(), Setting: "ledger", From: shownMark(was), To: shownMark(m.layout.Ledger)})
+	m.changes = append(m.changes, Change{Object: m.layout.activator().object(), Setting: "ledger", From: shownMark(was), To: shownMark(m.layout.Ledger)})
 	return nil
 }
 

@@ -10,7 +10,8 @@ import (
 )
 
 // Ensure makes the layout ready for a worker that is about to run: it creates what is missing, binds the ledger to the
-// partner tenant, and changes nothing else. Any number of workers may do so at once.
+// partner tenant, names the ledger at an `activator` that names none, and changes nothing else. Any number of workers may
+// do so at once.
 //
 // A ledger that is missing although the intake was read, or is not the one that was worked on, is a [LostError]: it is
 // not made anew, and nothing else is touched.

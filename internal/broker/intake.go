@@ -29,11 +29,27 @@ func (a *admin) ensureIntake(ctx context.Context, now time.Time) error {
 		if err == nil {
 			err = a.ensureConsumer(ctx, a.layout.activator())
 		}
+		if err == nil {
+			err = a.ensureMark(ctx)
+		}
 		if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return backoff.Permanent(err)
 		}
 		return err
 	}, backoff.WithContext(waits, ctx))
+}
+
+// ensureMark marks a consumer that an older worker has made. Who may not change it works on without: `worker setup` marks it.
+func (a *admin) ensureMark(ctx context.Context) error {
+	info, was, err := a.readInto(ctx)
+	if err != nil || info == nil || !was.Created.IsZero() || a.layout.Ledger.IsZero() {
+		return err
+	}
+	err = a.writeMark(ctx, info)
+	if _, denied := errors.AsType[*LayoutError](err); denied {
+		return nil
+	}
+	return err
 }
 
 // makeIntake returns the intake stream, made if it is missing and ours to make.

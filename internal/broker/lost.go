@@ -105,3 +105,11 @@ func marked(base map[string]string, m events.Mark) map[string]string {
 	}
 	return withKey(base, events.MetadataLedger, m.String())
 }
+
+// writeMark marks the intake's consumer as read into the ledger that is there.
+func (a *admin) writeMark(ctx context.Context, info *jetstream.ConsumerInfo) error {
+	config := info.Config
+	config.Metadata = marked(config.Metadata, a.layout.Ledger)
+	_, err := a.updateConsumer(ctx, a.layout.activator(), config)
+	return err
+}

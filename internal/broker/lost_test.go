@@ -2,6 +2,8 @@ package broker_test
 
 import (
 	"errors"
+	"maps"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/broker"
+	"activation-worker/internal/broker/brokertest"
 	"activation-worker/internal/events"
 )
 
@@ -104,7 +107,6 @@ func TestAnUnmarkedConsumer(t *testing.T) {
 	if _, err := js.UpdateConsumer(t.Context(), "SIGNUP", unmarked); err != nil {
 		t.Fatal(err)
 	}
-	ensure(t, js, layout())
 	changes, err := broker.Apply(t.Context(), js, layout())
 	if err != nil || len(changes) != 1 || changes[0].Setting != "ledger" {
 		t.Errorf("setup has changed %v, %v; want the ledger of the consumer", changes, err)
@@ -126,4 +128,41 @@ func TestAnUnmarkedConsumer(t *testing.T) {
 	}
 	deleteStream(t, js, "ACTIVATION")
 	wantLost(t, broker.Ensure(t.Context(), js, layout()), "does not exist")
+}
+
+// After an update the workers mark what the older ones have made, as far as they may.
+func TestAWorkerMarksAnUnmarkedConsumer(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, limited(`"$JS.API.STREAM.INFO.*", "$JS.API.CONSUMER.INFO.*.*"`))
+	_, js := brokertest.Connect(t, s.URL())
+	_, least := brokertest.Connect(t, s.URL(), natsUser("w"))
+	ensure(t, js, layout())
+	before := consumerConfig(t, js, "SIGNUP", "activator")
+	unmarked := before
+	unmarked.Metadata = maps.Clone(before.Metadata)
+	delete(unmarked.Metadata, events.MetadataLedger)
+	if _, err := js.UpdateConsumer(t.Context(), "SIGNUP", unmarked); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, js, "signup.terms.accepted", 1)
+	cons, err := js.Consumer(t.Context(), "SIGNUP", "activator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cons.Next(); err != nil { // it was read: not even then it says into what
+		t.Fatal(err)
+	}
+	ensure(t, least, layout())
+	if got := consumerConfig(t, js, "SIGNUP", "activator").Metadata[events.MetadataLedger]; got != "" {
+		t.Errorf("marked %q by who may not", got)
+	}
+	ensure(t, js, layout())
+	if got := consumerConfig(t, js, "SIGNUP", "activator"); !reflect.DeepEqual(got, before) {
+		t.Errorf("the consumer is %+v, want it as it is made now, %+v", got, before)
+	}
+	deleteStream(t, js, "ACTIVATION")
+	if _, err := js.CreateStream(t.Context(), ledgerWith(func(*jetstream.StreamConfig) {})); err != nil {
+		t.Fatal(err)
+	}
+	wantLost(t, broker.Ensure(t.Context(), js, layout()), "made anew")
 }
