@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"activation-worker/internal/events"
 )
 
 // deniedFor is how long a refusal is believed that is not met again: nobody says when a right is granted. What cannot
@@ -23,7 +25,7 @@ type Denials struct {
 	seen map[string]time.Time
 }
 
-// List names what was refused lately, such as `publish on $JS.ACK.SIGNUP.activator.>`.
+// List names what was refused lately and is needed, such as `publish on $JS.ACK.SIGNUP.activator.>`.
 func (d *Denials) List() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -32,7 +34,7 @@ func (d *Denials) List() []string {
 }
 
 func (d *Denials) note(what string) {
-	if d == nil {
+	if d == nil || harmless.MatchString(what) {
 		return
 	}
 	d.mu.Lock()
@@ -61,29 +63,46 @@ func refusedSubject(err error, verb string) (subject string, found bool) {
 
 // denied is what a refusal is about, alike for all messages of a kind; empty where err is no refusal.
 func denied(err error) string {
-	if !errors.Is(err, nats.ErrPermissionViolation) {
-		return ""
+	if subject, found := refusedSubject(err, "publish"); found {
+		return "publish on " + alike(subject)
 	}
-	found := deniedText.FindStringSubmatch(err.Error())
-	if found == nil {
+	if subject, found := refusedSubject(err, "subscription"); found {
+		return "subscribe to " + alike(subject)
+	}
+	if errors.Is(err, nats.ErrPermissionViolation) {
 		return err.Error()
 	}
-	verb := "publish on "
-	if strings.EqualFold(found[1], "subscription") {
-		verb = "subscribe to "
-	}
-	parts := strings.Split(found[2], ".")
-	most := 0 // so many tokens say what it is, the others which
+	return ""
+}
+
+// alike is the part of a subject that says what it is; the rest only says which.
+func alike(subject string) string {
+	parts := strings.Split(subject, ".")
+	most := len(parts)
 	switch {
 	case parts[0] == "activation":
 		most = 2
 	case parts[0] == "_INBOX":
 		most = 1
-	case strings.HasPrefix(found[2], "$JS.ACK."):
+	case strings.HasPrefix(subject, "$JS.ACK."):
 		most = 4
+	default:
+		if at := aboutConsumer.FindStringSubmatch(subject); at != nil && !slices.Contains(named, at[2]) {
+			most = strings.Count(at[1], ".")
+		}
 	}
-	if most > 0 && len(parts) > most {
+	if len(parts) > most {
 		parts = append(parts[:most], ">")
 	}
-	return verb + strings.Join(parts, ".")
+	return strings.Join(parts, ".")
 }
+
+// aboutConsumer finds the consumer's name in a subject of the API, and what is before it.
+var aboutConsumer = regexp.MustCompile(`^(\$JS\.(?:[^.]+\.)?API\.CONSUMER\.(?:CREATE|DELETE|INFO|RESET|MSG\.NEXT)\.[^.]+\.)([^.]+)`)
+
+// named are the consumers whose names somebody has chosen; the others are called anew at each look.
+var named = []string{events.ConsumerActivator, events.ConsumerDue, events.ConsumerRedo, events.ConsumerRequests, "sweep"}
+
+// harmless is what goes on without the right to it: a consumer that was not deleted goes away by itself, and one that
+// could not be made or changed is told by [Ensure], which also tries what only some workers may.
+var harmless = regexp.MustCompile(`^publish on \$JS\.(?:[^.]+\.)?API\.CONSUMER\.(?:DELETE\.[^.]+\.(?:sweep|>)$|CREATE\.[^.]+\.activator(?:\.|$))`)

@@ -8,16 +8,23 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 func TestDeniedAreAlike(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`Permissions Violation for Publish to "activation.customer.51200001.started"`:           "publish on activation.customer.>",
-		`Permissions Violation for Publish to "$JS.ACK.SIGNUP.activator.1.7.7.1764061520000.0"`: "publish on $JS.ACK.SIGNUP.activator.>",
-		`Permissions Violation for Publish to "$JS.API.STREAM.INFO.ACTIVATION"`:                 "publish on $JS.API.STREAM.INFO.ACTIVATION",
-		`Permissions Violation for Subscription to "_INBOX.tQjIrItOR2Ufcd8i2tQnEp.*"`:           "subscribe to _INBOX.>",
-		`permissions violation for something else`:                                              "nats: permissions violation: permissions violation for something else",
+		`Permissions Violation for Publish to "activation.customer.51200001.started"`:                                "publish on activation.customer.>",
+		`Permissions Violation for Publish to "$JS.ACK.SIGNUP.activator.1.7.7.1764061520000.0"`:                      "publish on $JS.ACK.SIGNUP.activator.>",
+		`Permissions Violation for Publish to "$JS.API.STREAM.INFO.ACTIVATION"`:                                      "publish on $JS.API.STREAM.INFO.ACTIVATION",
+		`Permissions Violation for Subscription to "_INBOX.tQjIrItOR2Ufcd8i2tQnEp.*"`:                                "subscribe to _INBOX.>",
+		`Permissions Violation for Publish to "$JS.API.CONSUMER.CREATE.ACTIVATION.kGx3Xb_1.activation.customer.7.*"`: "publish on $JS.API.CONSUMER.CREATE.ACTIVATION.>",
+		`Permissions Violation for Publish to "$JS.API.CONSUMER.DELETE.ACTIVATION.kGx3Xb_1"`:                         "publish on $JS.API.CONSUMER.DELETE.ACTIVATION.>",
+		`Permissions Violation for Publish to "$JS.hub.API.CONSUMER.MSG.NEXT.ACTIVATION.kGx3Xb_1"`:                   "publish on $JS.hub.API.CONSUMER.MSG.NEXT.ACTIVATION.>",
+		`Permissions Violation for Publish to "$JS.API.CONSUMER.DELETE.ACTIVATION.sweep"`:                            "publish on $JS.API.CONSUMER.DELETE.ACTIVATION.sweep",
+		`Permissions Violation for Publish to "$JS.API.CONSUMER.MSG.NEXT.SIGNUP.activator"`:                          "publish on $JS.API.CONSUMER.MSG.NEXT.SIGNUP.activator",
+		`permissions violation for something else`:                                                                   "nats: permissions violation: permissions violation for something else",
 	} {
 		if got := denied(fmt.Errorf("%w: %s", nats.ErrPermissionViolation, text)); got != want {
 			t.Errorf("%s: %q, want %q", text, got, want)
@@ -41,4 +48,28 @@ func TestDeniedAreAlike(t *testing.T) {
 		t.Errorf("after a while without a refusal %q are remembered", got)
 	}
 	(*Denials)(nil).note("nobody listens")
+}
+
+func TestWhatGoesOnWithoutARightIsNotReported(t *testing.T) {
+	t.Parallel()
+	for subject, want := range map[string]bool{
+		"$JS.API.CONSUMER.DELETE.ACTIVATION.sweep":                       false,
+		"$JS.API.CONSUMER.DELETE.ACTIVATION.kGx3Xb_1":                    false,
+		"$JS.hub.API.CONSUMER.DELETE.ACTIVATION.kGx3Xb_1":                false,
+		"$JS.API.CONSUMER.CREATE.SIGNUP.activator.signup.terms.accepted": false,
+		"$JS.API.CONSUMER.DELETE.SIGNUP.activator":                       true,
+		"$JS.API.CONSUMER.CREATE.ACTIVATION.sweep":                       true,
+		"$JS.API.CONSUMER.CREATE.ACTIVATION.kGx3Xb_1":                    true,
+		"$JS.API.CONSUMER.MSG.NEXT.SIGNUP.activator":                     true,
+		"$JS.ACK.SIGNUP.activator.1.7.7.1764061520000.0":                 true,
+	} {
+		var d Denials
+		log, said := observer.New(zap.WarnLevel)
+		l := newConnLog(zap.New(log))
+		l.denials = &d
+		l.trouble(nil, fmt.Errorf("%w: Permissions Violation for Publish to %q", nats.ErrPermissionViolation, subject))
+		if got := len(d.List()) == 1; got != want || said.Len() != 1 {
+			t.Errorf("%s: reported %t, want %t; said %d times", subject, got, want, said.Len())
+		}
+	}
 }
