@@ -14,7 +14,10 @@ import (
 	"activation-worker/internal/broker/brokertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// A server that is stopped leaves the wait for a source that does not answer, for half a minute.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*stream).trySetupSourceConsumer.func3"))
+}
 
 // serve starts a server and connects to it.
 func serve(t *testing.T, options ...brokertest.Option) jetstream.JetStream {
