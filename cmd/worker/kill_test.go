@@ -110,16 +110,17 @@ func TestKill(t *testing.T) {
 	checkOutput(t, f, p.Journal())
 }
 
+// killSeed is KILL_SEED or a drawn one. It is told at once, whatever way the test ends.
 func killSeed(t *testing.T) uint64 {
 	t.Helper()
-	given := os.Getenv("KILL_SEED")
-	if given == "" {
-		return rand.Uint64N(1e6)
+	seed := rand.Uint64N(1e6)
+	if given := os.Getenv("KILL_SEED"); given != "" {
+		var err error
+		if seed, err = strconv.ParseUint(given, 10, 64); err != nil {
+			t.Fatalf("KILL_SEED: %v", err)
+		}
 	}
-	seed, err := strconv.ParseUint(given, 10, 64)
-	if err != nil {
-		t.Fatalf("KILL_SEED: %v", err)
-	}
+	t.Logf("again: KILL_SEED=%d", seed)
 	return seed
 }
 
