@@ -1,5 +1,6 @@
 // Command mutants breaks the worker in ways that its promises forbid, one at a time, and sees whether the tests find
-// out. It works on a copy of the checkout in its working directory, and prints which test caught which mutant:
+// out. It works on a copy of the checkout in its working directory, and prints which test caught which mutant. Each set of tests
+// is run once without any mutant before: only tests that pass then can catch one.
 //
 //	go run ./tools/mutants [-run NAME] [-v]       (in the repository's root: go -C tools build -o bin/ ./mutants)
 //
@@ -7,10 +8,8 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -20,7 +19,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -58,13 +56,14 @@ func run(ctx context.Context, only string, verbose bool) error {
 	if verbose {
 		said = os.Stderr
 	}
+	t := trial{dir: dir, said: said, sound: map[tests]outcome{}}
 	survived := 0
 	for _, m := range mutants {
 		if !pattern.MatchString(m.name) {
 			continue
 		}
 		began := time.Now()
-		caught, err := m.try(ctx, dir, said)
+		caught, err := t.try(ctx, m)
 		switch {
 		case err != nil:
 			return fmt.Errorf("%s: %w", m.name, err)
@@ -107,10 +106,22 @@ func copyTree(ctx context.Context, dir string) error {
 	return nil
 }
 
-// try changes the copy, runs the tests and changes it back. caught are the tests that failed.
-func (m mutant) try(ctx context.Context, dir string, said io.Writer) (caught []string, err error) {
+// trial is a copy of the checkout, and what tests say of it while no mutant is in it.
+type trial struct {
+	dir   string
+	said  io.Writer
+	sound map[tests]outcome
+}
+
+// try changes the copy, runs the tests and changes it back. caught are the tests that found out.
+func (t trial) try(ctx context.Context, m mutant) (caught []string, err error) {
+	for _, set := range m.tests {
+		if err := t.before(ctx, set); err != nil {
+			return nil, err
+		}
+	}
 	for _, e := range m.edits {
-		path := filepath.Join(dir, e.file)
+		path := filepath.Join(t.dir, e.file)
 		before, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
@@ -124,49 +135,49 @@ func (m mutant) try(ctx context.Context, dir string, said io.Writer) (caught []s
 		}
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", os.DevNull, "./cmd/worker")
-	build.Dir = dir
+	build.Dir = t.dir
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("it does not build: %w\n%s", err, out)
 	}
-	for _, t := range m.tests {
-		failed, err := t.fail(ctx, dir, said)
+	for _, set := range m.tests {
+		o, err := t.run(ctx, set)
 		if err != nil {
 			return nil, err
 		}
-		caught = append(caught, failed...)
+		caught = append(caught, o.caughtBeside(t.sound[set])...)
 	}
 	return caught, nil
 }
 
-// fail runs tests and returns the names of those that failed, of subtests only the innermost.
-func (t tests) fail(ctx context.Context, dir string, said io.Writer) (failed []string, err error) {
+// before runs a set without a mutant, once, and tells which tests fail as it is.
+func (t trial) before(ctx context.Context, set tests) error {
+	if _, done := t.sound[set]; done {
+		return nil
+	}
+	o, err := t.run(ctx, set)
+	if err != nil {
+		return fmt.Errorf("without a mutant: %w", err)
+	}
+	if len(o.failed) > 0 {
+		fmt.Printf("fails as it is, and so catches nothing: %s of %s\n", strings.Join(innermost(o.failed), ", "), set.pkg)
+	}
+	t.sound[set] = o
+	return nil
+}
+
+// run runs a set on the copy as it is now.
+func (t trial) run(ctx context.Context, set tests) (outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "test", "-json", "-short", "-count=1", "-timeout", limit.String(), "-run", t.run, t.pkg)
-	cmd.Dir = dir
+	cmd := exec.CommandContext(ctx, "go", "test", "-json", "-short", "-count=1", "-timeout", limit.String(), "-run", set.run, set.pkg)
+	cmd.Dir = t.dir
 	out, err := cmd.Output()
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) || errors.Is(ctx.Err(), context.Canceled) {
-		return nil, err
+		return outcome{}, err
 	}
-	lines := bufio.NewScanner(bytes.NewReader(out))
-	lines.Buffer(nil, 64<<20)
-	ran := false
-	for lines.Scan() {
-		var e struct{ Action, Test, Output string }
-		if json.Unmarshal(lines.Bytes(), &e) != nil {
-			continue
-		}
-		ran = ran || e.Test != ""
-		fmt.Fprint(said, e.Output)
-		if e.Action == "fail" && e.Test != "" {
-			failed = slices.DeleteFunc(failed, func(outer string) bool { return strings.HasPrefix(e.Test, outer+"/") })
-			if !slices.ContainsFunc(failed, func(inner string) bool { return strings.HasPrefix(inner, e.Test+"/") }) {
-				failed = append(failed, e.Test)
-			}
-		}
+	o, err := read(bytes.NewReader(out), t.said)
+	if err == nil && len(o.passed)+len(o.failed) == 0 {
+		err = fmt.Errorf("no test of %s matches %q, or it ended before any did", set.pkg, set.run)
 	}
-	if !ran {
-		return nil, fmt.Errorf("no test of %s matches %q", t.pkg, t.run)
-	}
-	return failed, lines.Err()
+	return o, err
 }
