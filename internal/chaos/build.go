@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -17,14 +16,10 @@ var tools = map[string]string{
 	"toxiproxy-server": "github.com/Shopify/toxiproxy/v2/cmd/server",
 }
 
-// buildTools builds those that are missing.
+// buildTools builds them, so that none of an older pin is left; of what has not changed the go command keeps what it built.
 func buildTools(ctx context.Context, dir string) error {
 	for name, path := range tools {
-		to := filepath.Join(dir, name)
-		if _, err := os.Stat(to); err == nil {
-			continue
-		}
-		if err := goBuild(ctx, "tools", to, path); err != nil {
+		if err := goBuild(ctx, "tools", filepath.Join(dir, name), path); err != nil {
 			return err
 		}
 	}

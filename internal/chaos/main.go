@@ -45,7 +45,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.DurationVar(&o.limit, "limit", 40*time.Minute, "the whole run ends within this time, as a failure if it is not done")
 	f.DurationVar(&o.settle, "settle", 2*time.Minute, "after all is cured, the longest time in which no further customer reaches an outcome")
 	f.StringVar(&o.dir, "dir", "", "directory for everything that the run writes; kept (default a temporary one, kept after a breach)")
-	f.StringVar(&o.tools, "tools", "tools/bin", "directory with nats-server and toxiproxy-server; what is missing is built into it")
+	f.StringVar(&o.tools, "tools", "tools/bin", "directory into which nats-server and toxiproxy-server are built")
 	f.StringVar(&o.worker, "worker", "", "worker to run, for example an older one (default one that is built now)")
 	f.BoolVar(&o.planOnly, "plan", false, "print the plan and end")
 	f.BoolVar(&o.keep, "keep", false, "keep the directory whatever comes out")
