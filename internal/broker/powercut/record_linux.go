@@ -49,7 +49,7 @@ func Record(cmd *exec.Cmd, root string) (*Recording, error) {
 			return
 		}
 		w := &watch{Recording: r, pid: cmd.Process.Pid, threads: map[int]*thread{}, open: map[int]*file{}}
-		err = w.run()
+		err = forbidden(w.run())
 		if err != nil {
 			_ = unix.Kill(w.pid, unix.SIGKILL)
 		}
@@ -59,9 +59,18 @@ func Record(cmd *exec.Cmd, root string) (*Recording, error) {
 	}()
 	if err := <-started; err != nil {
 		<-r.done
-		return nil, err
+		return nil, forbidden(err)
 	}
 	return r, nil
+}
+
+// forbidden says what to do about an error of a machine that lets nobody trace.
+func forbidden(err error) error {
+	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOSYS) {
+		return err
+	}
+	return fmt.Errorf("%w: the server is traced here, and ptrace must be allowed: "+
+		"a container wants a seccomp profile that has it or --cap-add SYS_PTRACE, a host kernel.yama.ptrace_scope below 3", err)
 }
 
 // Calls is how many calls on the directory have begun.
