@@ -326,22 +326,3 @@ func TestReadmeReasons(t *testing.T) {
 		}
 	}
 }
-
-// TestReadmeLinks follows links between the documents.
-func TestReadmeLinks(t *testing.T) {
-	t.Parallel()
-	link := regexp.MustCompile(`\]\(([^)#:]+)(#[a-z-]+)?\)`)
-	for _, doc := range documents {
-		for _, m := range link.FindAllStringSubmatch(document(t, doc), -1) {
-			target := filepath.Join(filepath.Dir(doc), m[1])
-			if _, err := os.Stat(filepath.Join(root, target)); err != nil {
-				t.Errorf("%s links to %s, which is not there", doc, m[1])
-				continue
-			}
-			heading := regexp.MustCompile(`(?mi)^#+ ` + strings.ReplaceAll(strings.TrimPrefix(m[2], "#"), "-", "[ -]") + `$`)
-			if m[2] != "" && !heading.MatchString(document(t, target)) {
-				t.Errorf("%s links to %s%s, a heading which is not there", doc, m[1], m[2])
-			}
-		}
-	}
-}
