@@ -139,7 +139,7 @@ func (g *game) judge(ctx context.Context) error {
 	if g.notes.broken() {
 		return fmt.Errorf("a promise was broken; the same plan again: -seed %d -customers %d -kills %d", g.seed, g.customers, g.kills)
 	}
-	return nil
+	return toothless(g.effects(journal, audited))
 }
 
 // keepLines writes things as JSON, one a line.

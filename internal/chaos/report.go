@@ -18,32 +18,14 @@ func (g *game) report(journal simulator.Journal, a *audit.Report) string {
 	}
 	section("blows", g.notes.table())
 	section("customers", g.view.outcomes())
-	faulty, lost, again := 0, 0, 0
-	active := map[int64]bool{}
-	for _, c := range journal.Calls {
-		if c.Fault != "" {
-			faulty++
-		}
-		if c.Op != simulator.OpActivate {
-			continue
-		}
-		if active[c.DomainID] {
-			again++
-		}
-		if c.Applied {
-			active[c.DomainID] = true
-			if c.Lost {
-				lost++
-			}
-		}
-	}
+	c := countCalls(journal)
 	section("calls", []string{
 		sum("activate", a.Partner.Activates),
 		sum("look-up", a.Partner.LookUps),
 		sum("others", a.Partner.Calls-a.Partner.Activates-a.Partner.LookUps),
-		sum("met a fault", faulty),
-		sum("took effect, and the answer was lost", lost),
-		sum("for a customer active already", again),
+		sum("met a fault", c.faulty),
+		sum("took effect, and the answer was lost", c.lost),
+		sum("for a customer active already", c.again),
 		sum("frozen on the way", a.Partner.Frozen),
 		sum("most of one worker at once", a.Partner.AtOnce),
 	})
@@ -66,3 +48,32 @@ func (g *game) report(journal simulator.Journal, a *audit.Report) string {
 }
 
 func sum(what string, n int) string { return fmt.Sprintf("%-36s %7d", what, n) }
+
+// calls are sums of the partner's journal.
+type calls struct {
+	faulty int // met a fault
+	lost   int // took effect, and the answer was lost
+	again  int // activate for a customer active already
+}
+
+func countCalls(journal simulator.Journal) (c calls) {
+	active := map[int64]bool{}
+	for _, call := range journal.Calls {
+		if call.Fault != "" {
+			c.faulty++
+		}
+		if call.Op != simulator.OpActivate {
+			continue
+		}
+		if active[call.DomainID] {
+			c.again++
+		}
+		if call.Applied {
+			active[call.DomainID] = true
+			if call.Lost {
+				c.lost++
+			}
+		}
+	}
+	return c
+}

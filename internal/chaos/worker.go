@@ -89,7 +89,8 @@ func (w *worker) watch(ctx context.Context, p *proc, spec Start) {
 	if spec.Point != "" && p.killedItself() {
 		w.fleet.notes.count(selfKilled)
 	} else {
-		w.fleet.notes.add("%s ended by itself: %s", p.name, p.how())
+		// Whatever is away, a worker waits for it: here no end is in order that nobody asked for.
+		w.fleet.notes.breach("%s ended by itself: %s", p.name, p.how())
 	}
 	if !pause(ctx, 500*ms) {
 		return
