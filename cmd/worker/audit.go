@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,9 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/audit"
+	"activation-worker/internal/broker"
 	"activation-worker/internal/config"
 	"activation-worker/internal/events"
 )
@@ -30,15 +33,22 @@ const (
 func auditLedger(ctx context.Context, c *config.Config, js jetstream.JetStream, stdout, stderr io.Writer, asJSON bool) error {
 	layout := layoutOf(c)
 	next := time.Now().Add(progressAfter)
-	report, err := audit.Run(ctx, js, audit.Options{
-		Streams: layout.Streams, Intake: cmp.Or(layout.IntakeStream, events.DefaultIntakeStream), Decoder: decoderOf(c),
-		Overdue: max(audit.DefaultOverdue, auditSweeps*c.Worker.SweepInterval),
-	}, func(read, last uint64) {
-		if now := time.Now(); now.After(next) {
-			next = now.Add(progressEvery)
-			fmt.Fprintf(stderr, "read up to %d of %d\n", read, last)
-		}
+	var report *audit.Report
+	err := broker.Permitted(ctx, js.Conn(), func(ctx context.Context) (err error) {
+		report, err = audit.Run(ctx, js, audit.Options{
+			Streams: layout.Streams, Intake: cmp.Or(layout.IntakeStream, events.DefaultIntakeStream), Decoder: decoderOf(c),
+			Overdue: max(audit.DefaultOverdue, auditSweeps*c.Worker.SweepInterval),
+		}, func(read, last uint64) {
+			if now := time.Now(); now.After(next) {
+				next = now.Add(progressEvery)
+				fmt.Fprintf(stderr, "read up to %d of %d\n", read, last)
+			}
+		})
+		return err
 	})
+	if errors.Is(err, nats.ErrNoResponders) { // another account's user, to which it is not exported
+		err = fmt.Errorf("%w: whoever audits reads the ledger, the rejections, the intake and the publish stream (dave in deploy/nats/README.md)", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -135,6 +135,12 @@ func TestPrivilegesAreEnough(t *testing.T) {
 		t.Errorf("watch has shown no more than:\n%s%s", watching.stdout.tail(), watching.stderr.tail())
 	}
 
+	// They audit everything, also the publish stream. The worker may not, and says so at once.
+	for _, who := range []string{"alice", "bob", "carol", "dave"} {
+		invoke(t, "", g.env(who), "doctor", "--audit").want(t, exitDone, "5 customers", "3 activated", "1 rejected", "none")
+	}
+	invoke(t, "", g.env("worker"), "doctor", "--audit").want(t, exitFailed, "ermissions", "$JS.API.CONSUMER.CREATE.SIGNUP.")
+
 	// The worker's own view, and what it logs.
 	checks := examined(t, invoke(t, "", g.env("worker"), "doctor", "-o", "json").want(t, exitDone))
 	for _, name := range []string{"nats", "permissions", "streams", "clock", "credentials", "partner", "intake", "timers", "answers"} {
@@ -162,6 +168,7 @@ func TestNotPermittedIsSaid(t *testing.T) {
 		"none at all":  {"dave", []string{"cancel", "51500001", "--why", "x", "--as", "dave"}, "cancel as dave"},
 		"to list":      {"pipeline", []string{"list"}, "$JS.API.CONSUMER.CREATE.ACTIVATION."},
 		"to look":      {"pipeline", []string{"status", "51500001"}, "$JS.API.STREAM.MSG.GET.ACTIVATION"},
+		"to audit":     {"worker", []string{"doctor", "--audit"}, "$JS.API.CONSUMER.CREATE.SIGNUP."},
 		"to announce":  {"bob", []string{"submit", "51500001"}, "ermissions"},
 	} {
 		t.Run(name, func(t *testing.T) {
