@@ -220,6 +220,7 @@ func (a *auditor) again(ctx context.Context, id int64) (f *family, claims []span
 func (a *auditor) checkOverdue(ctx context.Context) error {
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.SetLimit(atOnce)
+	var mu sync.Mutex
 	for id, f := range a.shards.all() {
 		if !a.overdue(f) {
 			continue
@@ -228,11 +229,20 @@ func (a *auditor) checkOverdue(ctx context.Context) error {
 		asking.Go(func() error {
 			var attended bool
 			err := insist(ctx, func() (err error) { attended, err = a.ledger.Attended(ctx, id, f.sequence); return err })
-			if err == nil && !attended && !a.delivers(f) {
-				a.add(Breach{RuleOverdue, id, f.sequence, fmt.Sprintf("%s since %s, should have been looked at by %s, and has neither timer nor wake-up",
-					f.state(), stamp(f.stored), stamp(f.due))})
+			delivers, leans := a.delivers(f)
+			if err != nil || attended || delivers {
+				return err
 			}
-			return err
+			b := Breach{RuleOverdue, id, f.sequence, fmt.Sprintf("%s since %s, should have been looked at by %s, and has neither timer nor wake-up",
+				f.state(), stamp(f.stored), stamp(f.due))}
+			if !leans {
+				a.add(b)
+				return nil
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			a.intake.leaning = append(a.intake.leaning, b)
+			return nil
 		})
 	}
 	return asking.Wait()

@@ -20,10 +20,16 @@ import (
 type intake struct {
 	created  time.Time
 	subjects []string
-	floor    uint64    // everything up to it is acknowledged
 	last     uint64    // of the stream
 	since    time.Time // the consumer was to begin with what was stored then; zero: with the first
 	first    uint64    // or with this sequence
+
+	// Everything up to floor is acknowledged, nothing after delivered; of what is between, all but pending. Which is not told.
+	floor, delivered uint64
+	pending          int
+	missing          []Breach  // announcements from between without a record
+	oldest           time.Time // of these
+	leaning          []Breach  // claims by announcements from between that only those can wake
 }
 
 // openIntake asks how far announcements are acknowledged; nil where nobody reads any, which is noted.
@@ -48,7 +54,8 @@ func (a *auditor) openIntake(ctx context.Context) (*intake, error) {
 		return nil, fmt.Errorf("read consumer %s of stream %s: %w", events.ConsumerActivator, a.Intake, err)
 	}
 	info, state := cons.CachedInfo(), stream.CachedInfo()
-	in := &intake{created: state.Created, floor: info.AckFloor.Stream, last: state.State.LastSeq, subjects: info.Config.FilterSubjects}
+	in := &intake{created: state.Created, last: state.State.LastSeq, subjects: info.Config.FilterSubjects}
+	in.floor, in.delivered, in.pending = info.AckFloor.Stream, info.Delivered.Stream, info.NumAckPending
 	if info.Config.FilterSubject != "" {
 		in.subjects = []string{info.Config.FilterSubject}
 	}
@@ -64,9 +71,16 @@ func (a *auditor) openIntake(ctx context.Context) (*intake, error) {
 	return in, nil
 }
 
-// delivers reports whether an announcement that is not acknowledged yet may bring a claim to its end.
-func (a *auditor) delivers(f *family) bool {
-	return f.now == started && (a.intake == nil || f.eventSeq > a.intake.floor)
+// delivers reports whether an announcement that is not delivered yet will bring a claim to its end, and leans whether one may
+// that was delivered, if it is among those that are not acknowledged.
+func (a *auditor) delivers(f *family) (delivers, leans bool) {
+	if f.now != started {
+		return false, false
+	}
+	if a.intake == nil {
+		return true, false
+	}
+	return f.eventSeq > a.intake.delivered, f.eventSeq > a.intake.floor
 }
 
 // checkIntake looks for each acknowledged announcement in the ledger, or among the rejections.
@@ -91,20 +105,45 @@ func (a *auditor) checkIntake(ctx context.Context) error {
 		return err
 	}
 	rejections.judge(a)
+	in.judge(a)
 	return nil
 }
 
 func (a *auditor) checkAnnouncement(ctx context.Context, e ledger.Entry, rejections *rejections) error {
-	counts := &a.report.Intake
+	counts, in := &a.report.Intake, a.intake
 	switch {
-	case e.Sequence > a.intake.floor:
+	case e.Sequence > in.delivered:
 		counts.Unread++
 		return nil
-	case e.Sequence < a.intake.first || e.StoredAt.Before(a.intake.since):
+	case e.Sequence < in.first || e.StoredAt.Before(in.since):
 		counts.Unchecked++
 		return nil
 	}
+	breach, err := a.account(ctx, e, rejections)
+	switch {
+	case err != nil:
+		return err
+	case breach != nil && e.Sequence > in.floor: // in hand, or acknowledged: see judge
+		counts.Unread++
+		if breach.Rule == RuleLost {
+			if len(in.missing) == 0 {
+				in.oldest = e.StoredAt
+			}
+			in.missing = append(in.missing, *breach)
+		}
+		return nil
+	case breach != nil && breach.Rule == RuleRejected:
+		rejections.missing = append(rejections.missing, *breach)
+	case breach != nil:
+		a.add(*breach)
+	}
 	counts.Read++
+	return nil
+}
+
+// account says what is wrong if an announcement was acknowledged; nil for nothing.
+func (a *auditor) account(ctx context.Context, e ledger.Entry, rejections *rejections) (*Breach, error) {
+	counts := &a.report.Intake
 	accepted, err := a.Decoder.Decode(events.Message{
 		Subject: e.Subject, Header: e.Header, Data: e.Data, Stream: a.Intake, StreamCreated: a.intake.created, Sequence: e.Sequence, StoredAt: e.StoredAt,
 	})
@@ -112,27 +151,54 @@ func (a *auditor) checkAnnouncement(ctx context.Context, e ledger.Entry, rejecti
 	switch {
 	case errors.Is(err, events.ErrOtherType):
 		counts.OtherTypes++
-		return nil
+		return nil, nil
 	case errors.As(err, &why):
 		counts.Rejected++
-		rejections.expect(a, e)
-		return nil
+		return rejections.expect(a, e), nil
 	case err != nil:
-		return fmt.Errorf("message %d of stream %s: %w", e.Sequence, a.Intake, err)
+		return nil, fmt.Errorf("message %d of stream %s: %w", e.Sequence, a.Intake, err)
 	}
 	text := a.lost(a.shards.find(accepted.DomainID), &accepted, counts)
 	if text == "" {
-		return nil
+		return nil, nil
 	}
 	// Written meanwhile, or by a replica that answered late.
 	f, _, _, err := a.again(ctx, accepted.DomainID)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if text = a.lost(f, &accepted, counts); text != "" {
-		a.add(Breach{RuleLost, accepted.DomainID, e.Sequence, fmt.Sprintf("announced at %s and acknowledged: %s", stamp(nanos(e.StoredAt)), text)})
+	if text = a.lost(f, &accepted, counts); text == "" {
+		return nil, nil
 	}
-	return nil
+	return &Breach{RuleLost, accepted.DomainID, e.Sequence, fmt.Sprintf("announced at %s and acknowledged: %s", stamp(nanos(e.StoredAt)), text)}, nil
+}
+
+// judge holds what was delivered and has come to nothing against how many deliveries are not acknowledged. It was asked first
+// how many those are: whatever was acknowledged by then was on record before the ledger was read.
+func (in *intake) judge(a *auditor) {
+	a.beyond(in.missing, in.pending, "delivered, and not on record")
+	a.beyond(in.leaning, in.pending-len(in.missing), "claimed, overdue, without timer or wake-up")
+	if n := len(in.missing); n > 0 && n <= in.pending && in.oldest.Before(a.Now().Add(-a.Overdue)) {
+		a.note(fmt.Sprintf("%d announcements, the oldest of %s, were delivered and are neither on record nor acknowledged", n, stamp(nanos(in.oldest))))
+	}
+}
+
+// beyond adds what is more than can be excused by announcements in hand.
+func (a *auditor) beyond(all []Breach, excused int, what string) {
+	switch {
+	case len(all) <= excused:
+	case excused <= 0:
+		for _, b := range all {
+			a.add(b)
+		}
+	default:
+		ids := []string{}
+		for _, b := range all[:min(len(all), 10)] {
+			ids = append(ids, strconv.FormatInt(b.DomainID, 10))
+		}
+		a.add(Breach{all[0].Rule, 0, all[0].Sequence, fmt.Sprintf("%d customers (%s) %s, and only %d announcements are not acknowledged that may explain it: %d were acknowledged",
+			len(all), strings.Join(ids, ", "), what, excused, len(all)-excused)})
+	}
 }
 
 // lost says why an acknowledged announcement is not accounted for by its customer's records; empty where it is. It follows
@@ -210,15 +276,16 @@ func (a *auditor) readRejections(ctx context.Context) (*rejections, error) {
 	return r, err
 }
 
-// expect looks for the rejection of an announcement.
-func (r *rejections) expect(a *auditor, e ledger.Entry) {
+// expect looks for the rejection of an announcement; nil where it is there, or need not be any more.
+func (r *rejections) expect(a *auditor, e ledger.Entry) *Breach {
 	switch {
 	case r.known[e.Sequence]:
 	case e.StoredAt.Before(r.since), r.kept > 0 && e.StoredAt.Before(a.Now().Add(time.Minute-r.kept)):
 		a.report.Intake.Unchecked++
 	default:
-		r.missing = append(r.missing, Breach{RuleRejected, 0, e.Sequence, fmt.Sprintf("announced at %s and acknowledged: it cannot be read, and was not recorded as rejected", stamp(nanos(e.StoredAt)))})
+		return &Breach{RuleRejected, 0, e.Sequence, fmt.Sprintf("announced at %s and acknowledged: it cannot be read, and was not recorded as rejected", stamp(nanos(e.StoredAt)))}
 	}
+	return nil
 }
 
 // judge takes as many as erased with their customers as were erased.
