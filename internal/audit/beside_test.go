@@ -179,3 +179,19 @@ func TestBreachesAreCountedAll(t *testing.T) {
 		t.Errorf("%d breaches, %v, %d listed", r.Breached, r.ByRule, len(r.Breaches))
 	}
 }
+
+// TestOtherSettingsAreAskedForFirst: with other settings of the intake than the workers have, an event of another type looks
+// like an announcement that was lost, and announcing its customer is the last thing to do.
+func TestOtherSettingsAreAskedForFirst(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.publish(`{"specversion":"1.0","type":"signup.withdrawn","source":"/signup","id":"x","data":{"domainId":51299999}}`)
+	w.acknowledge()
+	as := func(o *audit.Options) { o.Decoder = events.Decoder{Types: []string{"signup.terms.accepted"}} }
+	wantBreaches(t, w.audit(as), nil)
+	wantBreaches(t, w.audit(), map[audit.Rule]int{audit.RuleLost: 1})
+	do := audit.MeaningOf(audit.RuleLost).Do
+	if settings, again := strings.Index(do, "WORKER_INTAKE_TYPE"), strings.Index(do, "submit"); settings < 0 || again < settings {
+		t.Errorf("what to do is %q", do)
+	}
+}

@@ -8,7 +8,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/audit"
-	"activation-worker/internal/events"
 )
 
 // TestAStuckAnnouncementHidesNoOther: one is in hand and never acknowledged. What was acknowledged after it is asked for all the same.
@@ -31,7 +30,7 @@ func TestAStuckAnnouncementHidesNoOther(t *testing.T) {
 			w.customer().announce() // stuck
 			w.take(func(jetstream.Msg) {})
 			c.others(w)
-			w.take(func(m jetstream.Msg) { w.must(m.DoubleAck(w.ctx())) })
+			w.acknowledge()
 			w.customer().announce() // not delivered
 			w.calls = nil
 			r := w.audit(tomorrow)
@@ -55,17 +54,4 @@ func TestAClaimInHandIsNotOverdue(t *testing.T) {
 	w.customer().announce().claim(time.Minute) // to be delivered
 	w.calls = nil
 	wantBreaches(t, w.audit(tomorrow), nil)
-}
-
-// take takes all announcements that are not delivered yet.
-func (w *world) take(each func(jetstream.Msg)) {
-	w.t.Helper()
-	cons, err := w.js.Consumer(w.ctx(), intake, events.ConsumerActivator)
-	w.must(err)
-	batch, err := cons.FetchNoWait(int(cons.CachedInfo().NumPending))
-	w.must(err)
-	for m := range batch.Messages() {
-		each(m)
-	}
-	w.must(batch.Error())
 }

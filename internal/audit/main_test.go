@@ -44,15 +44,20 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	nc, js := brokertest.Connect(t, brokertest.Start(t).URL())
+	_, js := brokertest.Connect(t, brokertest.Start(t).URL())
 	w := &world{t: t, js: js, layout: broker.Layout{Streams: events.StreamsOf(events.DefaultStream), WithIntake: true, Replicas: 1}}
 	if err := broker.Ensure(t.Context(), js, w.layout); err != nil {
 		t.Fatal(err)
 	}
-	w.ledger = ledger.New(ledger.Options{Conn: nc, JetStream: js, Streams: w.layout.Streams, Source: source, Log: zap.NewNop()})
+	w.open()
 	// Look-ups count as spaced however quickly they follow.
 	w.policy = activation.DefaultPolicy().With(map[events.Reason][]time.Duration{events.UnknownOutcome: {time.Nanosecond}}, nil)
 	return w
+}
+
+// open opens the ledger that is there, as a worker that starts does.
+func (w *world) open() {
+	w.ledger = ledger.New(ledger.Options{Conn: w.js.Conn(), JetStream: w.js, Streams: w.layout.Streams, Source: source, Log: zap.NewNop()})
 }
 
 func (w *world) ctx() context.Context {
@@ -82,26 +87,30 @@ func (w *world) publish(body string) events.Message {
 	}
 }
 
+// take takes all announcements that are not delivered yet.
+func (w *world) take(each func(jetstream.Msg)) {
+	w.t.Helper()
+	stream, err := w.js.Stream(w.ctx(), intake)
+	w.must(err)
+	cons, err := stream.Consumer(w.ctx(), events.ConsumerActivator)
+	w.must(err)
+	for next := cons.CachedInfo().Delivered.Stream; next < stream.CachedInfo().State.LastSeq; {
+		batch, err := cons.Fetch(int(min(500, stream.CachedInfo().State.LastSeq-next)), jetstream.FetchMaxWait(5*time.Second))
+		w.must(err)
+		for m := range batch.Messages() {
+			meta, err := m.Metadata()
+			w.must(err)
+			next = meta.Sequence.Stream
+			each(m)
+		}
+		w.must(batch.Error())
+	}
+}
+
 // acknowledge acks all announcements, as workers that have acted on them do.
 func (w *world) acknowledge() {
 	w.t.Helper()
-	cons, err := w.js.Consumer(w.ctx(), intake, events.ConsumerActivator)
-	w.must(err)
-	for {
-		info, err := cons.Info(w.ctx())
-		w.must(err)
-		if info.NumPending == 0 && info.NumAckPending == 0 {
-			return
-		}
-		if info.NumPending == 0 {
-			continue // the last acks are on their way
-		}
-		batch, err := cons.Fetch(int(min(500, info.NumPending)), jetstream.FetchMaxWait(5*time.Second))
-		w.must(err)
-		for m := range batch.Messages() {
-			w.must(m.Ack())
-		}
-	}
+	w.take(func(m jetstream.Msg) { w.must(m.DoubleAck(w.ctx())) })
 }
 
 // raw stores a record as somebody would who knows nothing of compare-and-set.
