@@ -88,6 +88,11 @@ type auditor struct {
 	publish string // the publish stream; "": none
 	intake  *intake
 	shards  shards
+
+	accepted time.Time // when an operator said last that this ledger is the one to go on with; zero: never
+	former   struct {  // what a ledger before that may have known, and this one does not
+		announcements, published int
+	}
 }
 
 func (a *auditor) run(ctx context.Context, progress func(read, last uint64)) error {
@@ -122,6 +127,7 @@ func (a *auditor) readLedger(ctx context.Context, progress func(read, last uint6
 	}
 	info := stream.CachedInfo()
 	a.kept, a.publish = int(max(0, info.Config.MaxMsgsPerSubject)), info.Config.Metadata[events.MetadataPublish]
+	a.accepted = events.MarkOf(a.Streams.Ledger, info.Created, info.Config.Metadata).Accepted
 	last := info.State.LastSeq
 	a.report.LastSequence = last
 	checkers := map[*shard]*checker{}
@@ -276,6 +282,10 @@ func (a *auditor) count() {
 	}
 	if l.Foreign > 0 {
 		a.note(fmt.Sprintf("%d records are of a newer worker and were left alone: audit with the newest version", l.Foreign))
+	}
+	if was := a.former; was.announcements+was.published > 0 {
+		a.note(fmt.Sprintf("%d announcements and %d entries of the publish stream are from before %s, when the ledger was accepted as the one to go on with, and are of customers whom it does not know so: "+
+			"whether they were lost cannot be told (worker status, worker submit)", was.announcements, was.published, stamp(nanos(a.accepted))))
 	}
 	if l.EarlyTakeovers > 0 {
 		a.note(fmt.Sprintf("%d claims were taken over up to %s before their end by the server's clock: clocks differ (worker doctor: clock)", l.EarlyTakeovers, a.Skew))

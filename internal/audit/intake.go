@@ -158,6 +158,8 @@ func (a *auditor) account(ctx context.Context, e ledger.Entry, rejections *rejec
 	case err != nil:
 		return nil, fmt.Errorf("message %d of stream %s: %w", e.Sequence, a.Intake, err)
 	}
+	former := e.StoredAt.Before(a.accepted)
+	accepted.Backfill = accepted.Backfill || former // as the workers take it
 	text := a.lost(a.shards.find(accepted.DomainID), &accepted, counts)
 	if text == "" {
 		return nil, nil
@@ -168,6 +170,10 @@ func (a *auditor) account(ctx context.Context, e ledger.Entry, rejections *rejec
 		return nil, err
 	}
 	if text = a.lost(f, &accepted, counts); text == "" {
+		return nil, nil
+	}
+	if former {
+		a.former.announcements++
 		return nil, nil
 	}
 	return &Breach{RuleLost, accepted.DomainID, e.Sequence, fmt.Sprintf("announced at %s and acknowledged: %s", stamp(nanos(e.StoredAt)), text)}, nil
@@ -280,7 +286,7 @@ func (a *auditor) readRejections(ctx context.Context) (*rejections, error) {
 func (r *rejections) expect(a *auditor, e ledger.Entry) *Breach {
 	switch {
 	case r.known[e.Sequence]:
-	case e.StoredAt.Before(r.since), r.kept > 0 && e.StoredAt.Before(a.Now().Add(time.Minute-r.kept)):
+	case e.StoredAt.Before(r.since), e.StoredAt.Before(a.accepted), r.kept > 0 && e.StoredAt.Before(a.Now().Add(time.Minute-r.kept)):
 		a.report.Intake.Unchecked++
 	default:
 		return &Breach{RuleRejected, 0, e.Sequence, fmt.Sprintf("announced at %s and acknowledged: it cannot be read, and was not recorded as rejected", stamp(nanos(e.StoredAt)))}

@@ -37,10 +37,12 @@ func (a *auditor) checkPublished(ctx context.Context) error {
 			}
 		}
 		switch {
+		case f != nil && f.now == activated:
+			f.set(published, true)
+		case e.StoredAt.Before(a.accepted) && (f == nil || f.forgotten == 0):
+			a.former.published++
 		case f == nil:
 			a.add(Breach{RulePublished, id, 0, "published as activated, and there is no record of the customer"})
-		case f.now == activated:
-			f.set(published, true)
 		case f.has(foreign), f.stored > settled:
 		case f.forgotten > 0:
 			a.add(Breach{RulePublished, id, f.forgotten, "forgotten, and still published as activated"})
