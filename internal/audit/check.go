@@ -17,13 +17,14 @@ type checker struct {
 	skew   time.Duration
 	now    time.Time
 	grace  time.Duration // how old a forgotten record may be beside older ones
+	intake *intake
 	found  func(Breach)
 	counts *LedgerCounts
 	claims map[int64][]span // nil: not wanted
 }
 
 func (a *auditor) checker(found func(Breach)) *checker {
-	return &checker{kept: a.kept, skew: a.Skew, now: a.Now(), grace: a.Overdue, found: found}
+	return &checker{kept: a.kept, skew: a.Skew, now: a.Now(), grace: a.Overdue, intake: a.intake, found: found}
 }
 
 // take looks at the next message of the ledger under a customer's subject.
@@ -50,6 +51,7 @@ func (c *checker) take(all families, e ledger.Entry) {
 	}
 	c.note(f, r)
 	f.keep(r)
+	f.set(elsewhere, !c.intake.has(r.Event))
 }
 
 // unread tells records of a newer worker from what is none.

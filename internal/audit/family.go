@@ -46,6 +46,7 @@ const (
 	foreign                     // the newest record is of a newer worker, or cannot be read: what follows on it is not known
 	shortened                   // the oldest records have made way
 	published                   // the publish stream has the customer
+	elsewhere                   // the newest event acted on is not from the intake that is there
 )
 
 func (f *family) has(flag flags) bool { return f.flags&flag != 0 }

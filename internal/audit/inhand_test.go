@@ -8,6 +8,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/audit"
+	"activation-worker/internal/broker"
+	"activation-worker/internal/events"
 )
 
 // TestAStuckAnnouncementHidesNoOther: one is in hand and never acknowledged. What was acknowledged after it is asked for all the same.
@@ -54,4 +56,27 @@ func TestAClaimInHandIsNotOverdue(t *testing.T) {
 	w.customer().announce().claim(time.Minute) // to be delivered
 	w.calls = nil
 	wantBreaches(t, w.audit(tomorrow), nil)
+}
+
+// TestAClaimThatNothingDelivers is overdue: the intake, or its consumer, is gone, or was made anew.
+func TestAClaimThatNothingDelivers(t *testing.T) {
+	t.Parallel()
+	for what, tamper := range map[string]func(*world){
+		"no consumer": func(w *world) { w.must(w.js.DeleteConsumer(w.ctx(), intake, events.ConsumerActivator)) },
+		"no stream":   func(w *world) { w.must(w.js.DeleteStream(w.ctx(), intake)) },
+		"another stream": func(w *world) {
+			w.must(w.js.DeleteStream(w.ctx(), intake))
+			w.must(broker.Ensure(w.ctx(), w.js, w.layout))
+		},
+	} {
+		t.Run(strings.ReplaceAll(what, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.customer().announce().claim(time.Minute)
+			w.calls = nil
+			wantBreaches(t, w.audit(tomorrow), nil)
+			tamper(w)
+			wantBreaches(t, w.audit(tomorrow), map[audit.Rule]int{audit.RuleOverdue: 1})
+		})
+	}
 }

@@ -18,6 +18,7 @@ import (
 
 // intake is the stream of the announcements, and how far it has been acknowledged.
 type intake struct {
+	name     string
 	created  time.Time
 	subjects []string
 	last     uint64    // of the stream
@@ -54,7 +55,7 @@ func (a *auditor) openIntake(ctx context.Context) (*intake, error) {
 		return nil, fmt.Errorf("read consumer %s of stream %s: %w", events.ConsumerActivator, a.Intake, err)
 	}
 	info, state := cons.CachedInfo(), stream.CachedInfo()
-	in := &intake{created: state.Created, last: state.State.LastSeq, subjects: info.Config.FilterSubjects}
+	in := &intake{name: a.Intake, created: state.Created, last: state.State.LastSeq, subjects: info.Config.FilterSubjects}
 	in.floor, in.delivered, in.pending = info.AckFloor.Stream, info.Delivered.Stream, info.NumAckPending
 	if info.Config.FilterSubject != "" {
 		in.subjects = []string{info.Config.FilterSubject}
@@ -71,14 +72,16 @@ func (a *auditor) openIntake(ctx context.Context) (*intake, error) {
 	return in, nil
 }
 
+// has reports whether an event acted on is from this stream, and not from a former one of the same name.
+func (in *intake) has(e events.EventRef) bool {
+	return in != nil && e.Stream == in.name && e.StreamCreated.Equal(in.created)
+}
+
 // delivers reports whether an announcement that is not delivered yet will bring a claim to its end, and leans whether one may
-// that was delivered, if it is among those that are not acknowledged.
+// that was delivered, if it is among those that are not acknowledged. Where there is no intake, or not its consumer, nothing comes.
 func (a *auditor) delivers(f *family) (delivers, leans bool) {
-	if f.now != started {
+	if f.now != started || a.intake == nil || f.has(elsewhere) {
 		return false, false
-	}
-	if a.intake == nil {
-		return true, false
 	}
 	return f.eventSeq > a.intake.delivered, f.eventSeq > a.intake.floor
 }
