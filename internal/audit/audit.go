@@ -287,6 +287,9 @@ func (a *auditor) count() {
 		a.note(fmt.Sprintf("%d announcements and %d entries of the publish stream are from before %s, when the ledger was accepted as the one to go on with, and are of customers whom it does not know so: "+
 			"whether they were lost cannot be told (worker status, worker submit)", was.announcements, was.published, stamp(nanos(a.accepted))))
 	}
+	if l.Raised > 0 {
+		a.note(fmt.Sprintf("%d customers miss old records as if %d or more of a state had been kept at the time, and %d are now: whether all have made way was not checked", l.Raised, usual, a.kept))
+	}
 	if l.EarlyTakeovers > 0 {
 		a.note(fmt.Sprintf("%d claims were taken over up to %s before their end by the server's clock: clocks differ (worker doctor: clock)", l.EarlyTakeovers, a.Skew))
 	}

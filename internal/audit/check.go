@@ -113,6 +113,8 @@ func (c *checker) wrong(f *family, r *events.Record) (Rule, string) {
 		f.gap, f.missing, f.beforeGap = r.Sequence, expected, f.bits()
 		if f.sequence == 0 && r.State == events.Forgotten {
 			f.gap = 0 // erased
+		} else {
+			f.miss(r)
 		}
 		f.set(shortened, f.gap != 0)
 		return c.wrongAlone(f, r)
@@ -233,21 +235,15 @@ func (c *checker) note(f *family, r *events.Record) {
 
 // end looks at a customer after the last of the records.
 func (c *checker) end(id int64, f *family) {
-	if f.gap > 0 && !c.madeWay(f) {
-		c.found(Breach{RuleChain, id, f.gap, fmt.Sprintf("record %d, over which it was written, is missing, and no newer records of its state explain that", f.missing)})
+	if f.gap > 0 {
+		switch c.madeWay(f) {
+		case unexplained:
+			c.found(Breach{RuleChain, id, f.gap, fmt.Sprintf("record %d, over which it was written, is missing, or one before it, and no newer records of its state explain that", f.missing)})
+		case perhaps:
+			c.counts.Raised++
+		}
 	}
 	if f.forgotten > 0 && f.oldest < f.forgotten && f.stored < c.now.Add(-c.grace).UnixNano() {
 		c.found(Breach{RuleErased, id, f.oldest, fmt.Sprintf("it is older than the forgotten record %d", f.forgotten)})
 	}
-}
-
-// madeWay reports whether the record missing before the newest gap may have made way for newer ones: of some state there is
-// none left from before the gap, and as many after it as are kept.
-func (c *checker) madeWay(f *family) bool {
-	for s, n := range f.kept {
-		if c.kept > 0 && f.beforeGap&(1<<s) == 0 && int(n) >= min(c.kept, 255) {
-			return true
-		}
-	}
-	return false
 }

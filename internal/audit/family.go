@@ -32,6 +32,8 @@ type family struct {
 
 	kept      [6]uint8 // records by state, up to 255
 	beforeGap uint8    // states that have a record before the newest gap, as bits
+	needs     uint8    // states of which some gap misses a record, as bits
+	never     uint8    // of these, states of which an older record is still there, as bits: no newer ones explain that
 	now       state    // of the newest record; none where it could not be read
 	reason    uint8    // of the newest record, see reasonOf
 	noes      uint8    // spaced look-ups that said no

@@ -48,6 +48,7 @@ type LedgerCounts struct {
 	ByLookUp       int `json:"byLookUp"`       // activated records that a look-up led to
 	ActiveBefore   int `json:"activeBefore"`   // of these without a call of ours
 	Shortened      int `json:"shortened"`      // customers whose oldest records have made way for newer ones
+	Raised         int `json:"raised"`         // customers whose oldest records are missing as if fewer had been kept at the time
 	Unsettled      int `json:"unsettled"`      // customers with an outcome that is not known yet
 	Overdue        int `json:"overdue"`        // customers who should have been looked at by now; a breach only where nothing will
 	Read           int `json:"readAgain"`      // customers who looked wrong at first and were read again
@@ -60,6 +61,7 @@ func (l *LedgerCounts) add(o LedgerCounts) {
 	l.Claims += o.Claims
 	l.Takeovers += o.Takeovers
 	l.EarlyTakeovers += o.EarlyTakeovers
+	l.Raised += o.Raised
 	l.ByLookUp += o.ByLookUp
 	l.ActiveBefore += o.ActiveBefore
 }

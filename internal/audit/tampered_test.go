@@ -56,6 +56,13 @@ func TestEachRuleSeesWhatBreaksIt(t *testing.T) {
 			c.announce().succeed()
 			c.must(c.purge(events.CustomerSubject(c.id, events.Started)))
 		}, nil},
+		"an outcome missing long ago": {audit.RuleChain, func(c *customer) {
+			c.announce().fail().replay()
+			c.must(c.purge(events.CustomerSubject(c.id, events.Failed)))
+			for range 17 {
+				c.slowDown()
+			}
+		}, nil},
 		"a second success": {audit.RuleOutcome, func(c *customer) {
 			c.announce().succeed()
 			c.store(&events.Record{State: events.Activated, DomainID: c.id, Round: 1, Attempt: 1, Event: c.r.Event, Calls: 2, Via: events.ViaLookup, Customer: json.RawMessage("null")})
