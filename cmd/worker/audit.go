@@ -87,7 +87,11 @@ func auditText(r *audit.Report) string {
 		line("note", "%s", note)
 	}
 	if r.Breached == 0 {
-		line("breaches", "none: every record that is kept is as promised")
+		none := "none: every record that is kept is as promised"
+		if len(r.Notes) > 0 || in.Unchecked > 0 {
+			none = "none among what could be checked"
+		}
+		line("breaches", "%s", none)
 		return b.String()
 	}
 	line("breaches", "%d", r.Breached)

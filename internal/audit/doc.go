@@ -10,4 +10,8 @@
 //
 // History is bounded: the newest 16 records of a customer in each state are kept. A record whose predecessor is gone is in
 // order where 16 newer ones in some state explain that; rules about both are then not checked.
+//
+// It does not see what left no trace: records of a customer all of whose records are gone and whose announcement is not kept, the
+// newest records lost with a power cut or a restore as long as no announcement tells of them, a record that is false and fits, and,
+// without calls, what the partner was asked. After a ledger was accepted in place of another, what came before is not judged.
 package audit
