@@ -11,9 +11,9 @@
 //	make chaos CHAOS='-seed 7 -plan'      what such a run would do
 //
 // The plan is drawn from the seed before anything starts: when, what, whom, for how long. Which instruction a blow hits is up to
-// real time. Exit status: 0 nothing was lost, 1 something was, the blows had
-// no effect or the run itself failed, 2 wrong usage, 130 interrupted.
-// What is needed to look closer (logs, plan, journal, report) is kept in the directory that it names then, else removed.
+// real time. Exit status: 0 nothing was lost, 1 something was, the blows had no effect or the run itself failed, 2 wrong usage,
+// 130 interrupted. What is needed to look closer (logs, plan, journal, report) is kept in the directory that it names then, else
+// removed.
 //
 // It is no part of the product, and linked into nothing.
 package main
