@@ -130,7 +130,7 @@ func (w *Worker) follow(ctx context.Context, d delivery, r *events.Record, decis
 func (w *Worker) put(ctx context.Context, d delivery, r, next *events.Record) (*events.Record, error) {
 	if w.Halted() != nil {
 		w.nak(d.msg, requeueAfter)
-		return nil, nil
+		return nil, nil //nolint:nilerr // why, is said already
 	}
 	current, err := w.Ledger.PutWaiting(ctx, next, r.Expected(), w.wakeAt(next))
 	switch {
