@@ -46,6 +46,9 @@ func auditLedger(ctx context.Context, c *config.Config, js jetstream.JetStream, 
 		})
 		return err
 	})
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		err = fmt.Errorf("%w: run worker setup where there was none yet; where it was lost, worker doctor says what to do", err)
+	}
 	if errors.Is(err, nats.ErrNoResponders) { // another account's user, to which it is not exported
 		err = fmt.Errorf("%w: whoever audits reads the ledger, the rejections, the intake and the publish stream (dave in deploy/nats/README.md)", err)
 	}
