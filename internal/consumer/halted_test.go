@@ -60,12 +60,12 @@ func TestHaltedWorkCallsNobody(t *testing.T) {
 	h := build(t, simulator.Options{}, slow(4*time.Second))
 	h.layout.Binding = broker.Binding{Host: "api.example"}
 	h.start()
-	const customers = 4
+	const customers = 6
 	for id := int64(7301); id < 7301+customers; id++ {
 		h.announce(id, "e")
 	}
-	h.awaitState(7301, events.Activated)
-	h.awaitInHand(1)
+	eventually(t, "the first call", func() bool { return len(h.partner.Journal().Calls) > 0 }, func() string { return "there is none" })
+	h.awaitInHand(2)
 	bind := func(host string) {
 		t.Helper()
 		l := h.layout
