@@ -18,9 +18,11 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"activation-worker/internal/broker/brokertest"
 	"activation-worker/internal/events"
+	"activation-worker/internal/ledger"
 	"activation-worker/internal/partnerapi/simulator"
 )
 
@@ -88,22 +90,15 @@ func (s *site) announce(data string) uint64 {
 	return ack.Sequence
 }
 
-// newest is the newest record of a customer, nil for none.
+// newest is the newest record of a customer as the stream's leader has it, nil for none.
 func (s *site) newest(id int64) *events.Record {
 	s.t.Helper()
-	stream, err := s.js.Stream(s.t.Context(), events.DefaultStream)
-	if err != nil {
-		return nil // also while the server is away
-	}
-	m, err := stream.GetLastMsgForSubject(s.t.Context(), events.CustomerFamily(id))
-	if err != nil {
-		return nil
-	}
-	r, err := events.DecodeRecord(m.Subject, m.Sequence, m.Data)
-	if err != nil {
+	l := ledger.New(ledger.Options{Conn: s.js.Conn(), JetStream: s.js, Streams: events.StreamsOf(events.DefaultStream), Log: zap.NewNop()})
+	r, err := l.Load(s.t.Context(), id)
+	if errors.Is(err, events.ErrForeignRecord) {
 		s.t.Fatalf("the newest record of %d: %v", id, err)
 	}
-	return r
+	return r // nil also while the server is away
 }
 
 // await waits until the newest record of a customer is in a state and returns it.
