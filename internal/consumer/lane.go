@@ -60,7 +60,9 @@ func (w *Worker) serve(taking, working context.Context, l lane) {
 		if err == nil || shut {
 			continue
 		}
-		w.ensure(taking, l, err)
+		if !errors.Is(err, errHalted) { // else it is minded already, and that it is over is seen there
+			w.ensure(taking, l, err)
+		}
 		if !w.wait(taking, laneRetry) {
 			return
 		}
@@ -79,7 +81,7 @@ func (w *Worker) ensure(ctx context.Context, l lane, why error) {
 		part = partLedger
 	}
 	err := w.Ensure(ctx)
-	if w.halted(ctx, err) || err == nil && errors.Is(why, errHalted) {
+	if w.halted(ctx, err) {
 		return
 	}
 	if err != nil {

@@ -83,20 +83,13 @@ func (l *Ledger) Release() {
 	l.room.running--
 }
 
-// Full reports whether a claim or an outcome found no room lately.
-func (l *Ledger) Full() bool {
-	l.room.mu.Lock()
-	defer l.room.mu.Unlock()
-	return !l.room.fullAt.IsZero() && l.now().Sub(l.room.fullAt) < fullFor
-}
-
 // NoRoom is why a claim or an outcome found no room lately; nil where one did.
 func (l *Ledger) NoRoom() error {
-	if !l.Full() {
-		return nil
-	}
 	l.room.mu.Lock()
 	defer l.room.mu.Unlock()
+	if l.room.fullAt.IsZero() || l.now().Sub(l.room.fullAt) >= fullFor {
+		return nil
+	}
 	return l.room.full
 }
 

@@ -44,7 +44,7 @@ func (w *world) wantFull(t *testing.T, l *ledger.Ledger, id int64) {
 	if !errors.Is(err, ledger.ErrFull) || got != nil {
 		t.Fatalf("a claim without room: %+v %v", got, err)
 	}
-	if !l.Full() {
+	if l.NoRoom() == nil {
 		t.Error("Full is false after a claim that found no room")
 	}
 	w.wantStates(t, id) // nothing
@@ -55,7 +55,7 @@ func testRoom(t *testing.T, p *place, _ *world) {
 	l := w.ledger(t)
 	first := claim(t, l, record(1, events.Started), 0)
 	second := claim(t, l, record(2, events.Started), 0)
-	if l.Full() {
+	if l.NoRoom() != nil {
 		t.Error("Full is true while there is room")
 	}
 	w.wantFull(t, l, 3)
@@ -66,7 +66,7 @@ func testRoom(t *testing.T, p *place, _ *world) {
 	w.wantFull(t, l, 3) // what is left is not enough for a longest outcome
 	w.resize(t, 8<<20)
 	claim(t, l, record(3, events.Started), 0)
-	if l.Full() {
+	if l.NoRoom() != nil {
 		t.Error("Full is true after the ledger was made larger")
 	}
 	l.Release()
@@ -111,7 +111,7 @@ func testFullIsForgotten(t *testing.T, p *place, _ *world) {
 	claim(t, l, record(1, events.Started), 0)
 	claim(t, l, record(2, events.Started), 0)
 	w.wantFull(t, l, 3)
-	if now = now.Add(10 * time.Second); l.Full() {
+	if now = now.Add(10 * time.Second); l.NoRoom() != nil {
 		t.Error("Full is true long after the last claim that found no room")
 	}
 }
@@ -166,7 +166,7 @@ func testFullOutcome(t *testing.T, p *place, _ *world) {
 		result <- err
 	}()
 	eventually(t, func(context.Context) error {
-		if !l.Full() {
+		if l.NoRoom() == nil {
 			return errors.New("Full is false while an outcome finds no room")
 		}
 		return nil
@@ -175,7 +175,7 @@ func testFullOutcome(t *testing.T, p *place, _ *world) {
 	if err := <-result; err != nil {
 		t.Fatalf("the outcome was not recorded once there was room: %v", err)
 	}
-	if l.Full() {
+	if l.NoRoom() != nil {
 		t.Error("Full is true after the outcome was recorded")
 	}
 	w.wantStates(t, 1, events.Started, events.Activated)
