@@ -209,11 +209,32 @@ func (f *crashFeed) settle(w *proc) {
 		}
 		if pause(ctx, 3*time.Second); ctx.Err() != nil {
 			for _, id := range left() {
-				f.t.Errorf("customer %d, to be %s in the end: %v", id, f.customers[id].state, f.view.states(id))
+				f.t.Errorf("customer %d, to be %s in the end: %v; %s", id, f.customers[id].state, f.view.states(id), f.wakers(id))
 			}
 			f.t.Fatalf("not everybody has come to an end; the worker said:\n%s", w.stderr.tail())
 		}
 	}
+}
+
+// wakers is what the work stream holds that is to wake a customer, and how far its consumer has come.
+func (f *crashFeed) wakers(id int64) string {
+	f.t.Helper()
+	ctx := context.WithoutCancel(f.t.Context())
+	work, err := f.js.Stream(ctx, events.StreamsOf(events.DefaultStream).Work)
+	if err != nil {
+		return err.Error()
+	}
+	var all []string
+	for _, subject := range []string{events.TimerSubject(id), events.DueSubject(id), events.RedoSubject(id)} {
+		if msg, err := work.GetLastMsgForSubject(ctx, subject); err == nil {
+			all = append(all, fmt.Sprintf("%s, message %d of %s %v", subject, msg.Sequence, msg.Time.Format(time.TimeOnly), msg.Header))
+		}
+	}
+	if due, err := work.Consumer(ctx, events.ConsumerDue); err == nil {
+		info := due.CachedInfo()
+		all = append(all, fmt.Sprintf("consumer due: delivered %+v, ack floor %+v, %d without ack, %d pending", info.Delivered, info.AckFloor, info.NumAckPending, info.NumPending))
+	}
+	return strings.Join(all, "; ")
 }
 
 // check holds what the partner saw against what the ledger says.

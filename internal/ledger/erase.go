@@ -14,8 +14,7 @@ import (
 
 // Erase removes everything of a customer's family that is older than a record.
 func (l *Ledger) Erase(ctx context.Context, r *events.Record) error {
-	_, err := l.purge(ctx, l.streams.Ledger, events.CustomerFamily(r.DomainID), r.Sequence)
-	return err
+	return l.purge(ctx, l.streams.Ledger, events.CustomerFamily(r.DomainID), r.Sequence)
 }
 
 // eraseLeft ends what an interrupted erasure has left, also of a customer who was announced anew since.
@@ -37,23 +36,21 @@ func (l *Ledger) EraseRejection(ctx context.Context, sequence uint64) error {
 
 // ErasePublished removes what a stream that sources the activated events has of a customer.
 func (l *Ledger) ErasePublished(ctx context.Context, stream string, domainID int64) error {
-	_, err := l.purge(ctx, stream, events.PublishedSubject(strconv.FormatInt(domainID, 10)), 0)
-	return err
+	return l.purge(ctx, stream, events.PublishedSubject(strconv.FormatInt(domainID, 10)), 0)
 }
 
-// purge removes what matches a filter, up to a sequence (0: all), and returns how many messages that were.
-func (l *Ledger) purge(ctx context.Context, stream, filter string, before uint64) (purged uint64, err error) {
+// purge removes what matches a filter, up to a sequence (0: all).
+func (l *Ledger) purge(ctx context.Context, stream, filter string, before uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	body, err := json.Marshal(jetstream.StreamPurgeRequest{Subject: filter, Sequence: before})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	// The client would ask for the stream's whole description first.
 	answer, err := l.conn.RequestWithContext(ctx, l.api+"STREAM.PURGE."+stream, body)
 	var got struct {
-		Error  *jetstream.APIError `json:"error"`
-		Purged uint64              `json:"purged"`
+		Error *jetstream.APIError `json:"error"`
 	}
 	if err == nil {
 		err = json.Unmarshal(answer.Data, &got)
@@ -62,9 +59,9 @@ func (l *Ledger) purge(ctx context.Context, stream, filter string, before uint64
 		err = got.Error
 	}
 	if err != nil {
-		return 0, fmt.Errorf("erase %s from stream %s: %w", filter, stream, err)
+		return fmt.Errorf("erase %s from stream %s: %w", filter, stream, err)
 	}
-	return got.Purged, nil
+	return nil
 }
 
 func (l *Ledger) delete(ctx context.Context, stream string, sequence uint64) error {

@@ -37,6 +37,33 @@ func testDisarm(t *testing.T, p *place, _ *world) {
 	}
 }
 
+// What a customer's wake-up takes with it is nobody else's: nats-server 2.15.2 loses what a consumer has in hand, and has
+// delivered earlier, when another of its messages is purged.
+func testDisarmLeavesOthers(t *testing.T, p *place, _ *world) {
+	w := p.world(t)
+	l, ctx := w.ledger(t), limited(t)
+	before, dropped, after := w.customer(), w.customer(), w.customer()
+	hands := w.inHand(t, before, dropped, after)
+	if err := l.Disarm(ctx, dropped); err != nil {
+		t.Fatal(err)
+	}
+	if err := hands[after].DoubleAck(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := hands[before].Nak(); err != nil {
+		t.Fatal(err)
+	}
+	if id := w.wakeUps(t)(); id != before {
+		t.Fatalf("%d came back, want %d", id, before)
+	}
+	eventually(t, func(context.Context) error {
+		if n := w.count(t, w.layout.Streams.Work, ">"); n != 0 {
+			return fmt.Errorf("%d messages are left", n)
+		}
+		return nil
+	})
+}
+
 func testRedoTarget(t *testing.T, p *place, _ *world) {
 	w := p.world(t)
 	l, id := w.ledger(t), w.customer()

@@ -16,8 +16,7 @@ func (l *Ledger) RequestStands(ctx context.Context, subject string) (bool, error
 // WithdrawReplay removes the request of a replay, so that whoever carries it out stops, and nobody takes it up again.
 // withdrawn tells whether there was one.
 func (l *Ledger) WithdrawReplay(ctx context.Context, replayID string) (withdrawn bool, err error) {
-	n, err := l.purge(ctx, l.streams.Work, events.RequestSubject(events.VerbReplay, "*", replayID), 0)
-	return n > 0, err
+	return l.takeOut(ctx, events.RequestSubject(events.VerbReplay, "*", replayID))
 }
 
 // maxRequests bounds how many pending requests are looked through.

@@ -43,10 +43,12 @@ var cases = []struct {
 	{"a timer fires at its time", testTimerFires},
 	{"the newest timer replaces the older", testTimerReplaced},
 	{"a timer that is dropped does not fire", testDisarm},
+	{"a wake-up that is dropped takes no other with it", testDisarmLeavesOthers},
 	{"a replayed customer is woken in the lane of replays", testRedoTarget},
 
 	{"a sweep arms what nothing will wake", testSweep},
 	{"a sweep does not rely on a timer that has not fired", testSweepStaleTimer},
+	{"a sweep does not rely on a wake-up that does not come", testSweepForgottenWakeUp},
 	{"a sweep of many", testSweepMany},
 	{"one sweeps at a time", testSweepAlone},
 	{"a sweep that is stopped frees the place", testSweepStopped},

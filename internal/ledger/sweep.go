@@ -135,21 +135,40 @@ func (l *Ledger) rearm(ctx context.Context, msg jetstream.Msg, foreign func(erro
 // Attended reports whether a customer whose newest record had that sequence has a timer or a wake-up, or a newer
 // record by now. A delivery of the intake that nobody has acknowledged yet does not count.
 func (l *Ledger) Attended(ctx context.Context, domainID int64, sequence uint64) (bool, error) {
-	for _, q := range []struct {
-		stream, filter string
-		quiet          func(*stored) bool
-	}{
-		{l.streams.Work, events.TimerSubject(domainID), func(m *stored) bool { return !l.willFire(m) }},
-		{l.streams.Work, events.DueSubject(domainID), func(m *stored) bool { return m == nil }},
-		{l.streams.Work, events.RedoSubject(domainID), func(m *stored) bool { return m == nil }},
-		{l.streams.Ledger, events.CustomerFamily(domainID), func(m *stored) bool { return sequenceOf(m) == sequence }},
-	} {
-		m, err := l.last(ctx, q.stream, q.filter)
-		if err != nil || !q.quiet(m) {
+	timer, err := l.last(ctx, l.streams.Work, events.TimerSubject(domainID))
+	if err != nil || l.willFire(timer) {
+		return err == nil, err
+	}
+	for consumer, subject := range map[string]string{events.ConsumerDue: events.DueSubject(domainID), events.ConsumerRedo: events.RedoSubject(domainID)} {
+		wakeUp, err := l.last(ctx, l.streams.Work, subject)
+		if err != nil {
+			return false, err
+		}
+		if comes, err := l.willCome(ctx, consumer, wakeUp); err != nil || comes {
 			return err == nil, err
 		}
 	}
-	return false, nil
+	newest, err := l.last(ctx, l.streams.Ledger, events.CustomerFamily(domainID))
+	return err == nil && sequenceOf(newest) != sequence, err
+}
+
+// willCome reports whether a wake-up is still to be delivered, or delivered again. What the floor of a consumer's
+// acknowledgements has passed never is, though nobody has acknowledged it: the server can lose what was in hand
+// (nats-server 2.15.2, where another message in hand is purged), and leaves it in the stream.
+func (l *Ledger) willCome(ctx context.Context, consumer string, wakeUp *stored) (bool, error) {
+	if wakeUp == nil {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	c, err := l.js.Consumer(ctx, l.streams.Work, consumer)
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		return true, nil // it is made anew, and begins with the first
+	case err != nil:
+		return false, fmt.Errorf("read consumer %s of stream %s: %w", consumer, l.streams.Work, err)
+	}
+	return wakeUp.Sequence > c.CachedInfo().AckFloor.Stream, nil
 }
 
 // willFire reports whether a timer can still be relied on. A node that was killed can have lost that it had dropped one after it

@@ -149,6 +149,40 @@ func testSweepStaleTimer(t *testing.T, p *place, _ *world) {
 	sweep(fires, true) // which is ahead of the server's clock: it does not fire at once
 }
 
+// testSweepForgottenWakeUp: a wake-up that is in the stream, and that its consumer never delivers again.
+func testSweepForgottenWakeUp(t *testing.T, p *place, _ *world) {
+	w := p.world(t)
+	l, ctx := w.ledger(t), limited(t)
+	hands := w.inHand(t, 1, 2, 3)
+	store(t, l, record(1, events.Deferred, due(time.Now().Add(-time.Minute))), 0)
+	store(t, l, record(3, events.Deferred, due(time.Now().Add(-time.Minute))), 0)
+	// This is how nats-server 2.15.2 forgets the first.
+	work, err := w.js.Stream(ctx, w.layout.Streams.Work)
+	if err == nil {
+		err = work.Purge(ctx, jetstream.WithPurgeSubject(events.DueSubject(2)))
+	}
+	if err == nil {
+		err = hands[3].DoubleAck(ctx)
+	}
+	if err == nil {
+		_, err = w.js.Publish(ctx, events.DueSubject(3), nil) // a new one, which is yet to come
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func(ctx context.Context) error { // a replica that lags does not show the sweep all
+		if n, err := l.Sweep(ctx, "w1", noForeign(t)); n != 1 || err != nil {
+			return fmt.Errorf("armed %d timers, want 1: %w", n, err)
+		}
+		return nil
+	})
+	fired := w.wakeUps(t)
+	woken := []int64{fired(), fired()}
+	if slices.Sort(woken); !slices.Equal(woken, []int64{1, 3}) {
+		t.Errorf("woken are %v, want 1 and 3", woken)
+	}
+}
+
 func testSweepMany(t *testing.T, p *place, _ *world) {
 	many := 260 // more than one batch
 	if testing.Short() {

@@ -31,10 +31,23 @@ func (l *Ledger) Arm(ctx context.Context, domainID int64, target string, at time
 
 // Disarm drops a customer's wake-up, and what has fired of it and is not handled yet.
 func (l *Ledger) Disarm(ctx context.Context, domainID int64) error {
-	for _, subject := range []string{events.TimerSubject(domainID), events.DueSubject(domainID), events.RedoSubject(domainID)} {
-		if _, err := l.purge(ctx, l.streams.Work, subject, 0); err != nil {
+	if err := l.purge(ctx, l.streams.Work, events.TimerSubject(domainID), 0); err != nil {
+		return err
+	}
+	for _, subject := range []string{events.DueSubject(domainID), events.RedoSubject(domainID)} {
+		if _, err := l.takeOut(ctx, subject); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// takeOut removes the one message of a subject that a consumer of the work stream delivers. It is never purged: with a purge
+// of what a consumer has in hand the server forgets others that it had delivered earlier, for good (nats-server 2.15.2).
+func (l *Ledger) takeOut(ctx context.Context, subject string) (found bool, err error) {
+	m, err := l.last(ctx, l.streams.Work, subject)
+	if err != nil || m == nil {
+		return false, err
+	}
+	return true, l.delete(ctx, l.streams.Work, m.Sequence)
 }

@@ -64,6 +64,26 @@ func (w *world) wakeUps(t *testing.T) func() (id int64) {
 	}
 }
 
+// inHand publishes wake-ups and takes them without an answer.
+func (w *world) inHand(t *testing.T, ids ...int64) map[int64]jetstream.Msg {
+	t.Helper()
+	ctx := limited(t)
+	c, err := w.js.Consumer(ctx, w.layout.Streams.Work, events.ConsumerDue)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := map[int64]jetstream.Msg{}
+	for _, id := range ids {
+		if _, err := w.js.Publish(ctx, events.DueSubject(id), nil); err != nil {
+			t.Fatal(err)
+		}
+		if taken[id], err = c.Next(jetstream.FetchContext(ctx)); err != nil {
+			t.Fatalf("no wake-up came: %v", err)
+		}
+	}
+	return taken
+}
+
 func testTimerFires(t *testing.T, p *place, _ *world) {
 	w := p.world(t)
 	l, id := w.ledger(t), w.customer()
