@@ -35,6 +35,15 @@ func rejectedWith(mod func(*jetstream.StreamConfig)) jetstream.StreamConfig {
 	return c
 }
 
+func quotaWith(mod func(*jetstream.StreamConfig)) jetstream.StreamConfig {
+	c := jetstream.StreamConfig{
+		Name: "KV_ACTIVATION_QUOTA", Subjects: []string{"$KV.ACTIVATION_QUOTA.>"}, Discard: jetstream.DiscardNew,
+		MaxMsgsPerSubject: 1, AllowRollup: true, DenyDelete: true, AllowDirect: true,
+	}
+	mod(&c)
+	return c
+}
+
 // dangers are streams with which a worker must not run: each is refused with every setting that is wrong, and mended
 // by Apply unless JetStream cannot change it.
 var dangers = map[string]struct {
@@ -81,6 +90,18 @@ var dangers = map[string]struct {
 	"work lacks subjects":       {workWith(func(c *jetstream.StreamConfig) { c.Subjects = c.Subjects[:2] }), []string{"subjects"}, false},
 	"rejected in memory":        {rejectedWith(func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }), []string{"storage"}, true},
 	"rejected can be full":      {rejectedWith(func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardNew }), []string{"discard"}, false},
+	"quota in memory":           {quotaWith(func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }), []string{"storage"}, true},
+	"quota ages":                {quotaWith(func(c *jetstream.StreamConfig) { c.MaxAge = time.Minute }), []string{"max age"}, false},
+	"quota with message TTL":    {quotaWith(func(c *jetstream.StreamConfig) { c.AllowMsgTTL = true }), []string{"message TTL"}, true},
+	"quota of other keys":       {quotaWith(func(c *jetstream.StreamConfig) { c.Subjects = []string{"$KV.ACTIVATION_QUOTA.other"} }), []string{"subjects"}, false},
+	"quota with a message limit": {
+		quotaWith(func(c *jetstream.StreamConfig) { c.Discard, c.MaxMsgs = jetstream.DiscardOld, 1 }),
+		[]string{"discard", "max messages"},
+		false,
+	},
+	"quota republishes": {quotaWith(func(c *jetstream.StreamConfig) {
+		c.RePublish = &jetstream.RePublish{Source: ">", Destination: "copy.>"}
+	}), []string{"republish"}, false},
 }
 
 func TestDangerousStreamsAreRefusedAndMended(t *testing.T) {

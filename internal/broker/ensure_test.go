@@ -103,7 +103,7 @@ func TestClusterGetsThreeReplicas(t *testing.T) {
 	t.Parallel()
 	_, js := brokertest.Connect(t, brokertest.StartCluster(t, 3).URL())
 	ensure(t, js, layout())
-	for _, name := range []string{"ACTIVATION", "ACTIVATION_REJECTED", "ACTIVATION_WORK", "SIGNUP"} {
+	for _, name := range []string{"ACTIVATION", "ACTIVATION_REJECTED", "ACTIVATION_WORK", "KV_ACTIVATION_QUOTA", "SIGNUP"} {
 		if c := streamConfig(t, js, name); c.Replicas != 3 {
 			t.Errorf("%s has %d replicas, want 3", name, c.Replicas)
 		}
@@ -116,7 +116,7 @@ func TestClusterGetsThreeReplicas(t *testing.T) {
 		t.Fatal(err)
 	}
 	drifts, err := broker.Plan(t.Context(), js, layout())
-	if err != nil || len(drifts) != 3 || drifts[0].Setting != "replicas" || drifts[0].Is != "1" || drifts[0].Wants != "3" {
+	if err != nil || len(drifts) != 4 || drifts[0].Setting != "replicas" || drifts[0].Is != "1" || drifts[0].Wants != "3" {
 		t.Errorf("one replica in a cluster: %v %v", drifts, err)
 	}
 }
@@ -124,7 +124,7 @@ func TestClusterGetsThreeReplicas(t *testing.T) {
 func TestReplicasWithoutAClusterAreExplained(t *testing.T) {
 	t.Parallel()
 	err := broker.Ensure(t.Context(), serve(t), layout(func(l *broker.Layout) { l.Replicas = 3 }))
-	wantDrifts(t, err, "replicas", "replicas", "replicas")
+	wantDrifts(t, err, "replicas", "replicas", "replicas", "replicas")
 	wantError(t, err, "WORKER_REPLICAS")
 }
 
@@ -169,10 +169,11 @@ func TestMissingPermissionsAreAllListed(t *testing.T) {
 	_, js := brokertest.Connect(t, s.URL(), natsUser("w"))
 	began := time.Now()
 	err := broker.Ensure(t.Context(), js, layout())
-	wantDrifts(t, err, "permission", "permission", "permission")
-	wantError(t, err, `"$JS.API.STREAM.CREATE.ACTIVATION"`, `"$JS.API.STREAM.CREATE.ACTIVATION_REJECTED"`, `"$JS.API.STREAM.CREATE.ACTIVATION_WORK"`, "worker setup")
+	wantDrifts(t, err, "permission", "permission", "permission", "permission")
+	wantError(t, err, `"$JS.API.STREAM.CREATE.ACTIVATION"`, `"$JS.API.STREAM.CREATE.ACTIVATION_REJECTED"`, `"$JS.API.STREAM.CREATE.ACTIVATION_WORK"`,
+		`"$JS.API.STREAM.CREATE.KV_ACTIVATION_QUOTA"`, "worker setup")
 	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("three refusals took %s, they should not wait for time-outs", took)
+		t.Errorf("four refusals took %s, they should not wait for time-outs", took)
 	}
 
 	_, admin := brokertest.Connect(t, s.URL())

@@ -67,9 +67,10 @@ const (
 	ledger role = 1 << iota
 	rejected
 	work
+	quota
 	consumer
 
-	own = ledger | rejected | work // streams
+	own = ledger | rejected | work | quota // streams
 )
 
 // streamSpec is one declared stream.
@@ -134,6 +135,24 @@ func (l Layout) streams() []streamSpec {
 				Replicas:          l.Replicas,
 			},
 			remedy: "JetStream cannot change this: delete the stream and run `worker setup`; the ledger knows when each customer is due",
+		},
+		{
+			role: quota,
+			config: jetstream.StreamConfig{
+				// A key-value bucket, as clients make one: `nats kv` knows it as such.
+				Name:              events.QuotaStream(l.Streams.Quota),
+				Description:       "the partner's quota as all workers share it",
+				Subjects:          []string{events.QuotaSubjects(l.Streams.Quota)},
+				Storage:           jetstream.FileStorage, // what was spent must outlive the server: the partner remembers too
+				Retention:         jetstream.LimitsPolicy,
+				Discard:           jetstream.DiscardNew,
+				MaxMsgsPerSubject: 1,
+				AllowRollup:       true,
+				DenyDelete:        true,
+				AllowDirect:       true,
+				Replicas:          l.Replicas,
+			},
+			remedy: "JetStream cannot change this: stop the workers, delete the stream and run `worker setup`; the quota then counts from nothing",
 		},
 	}
 }

@@ -80,7 +80,7 @@ func TestAWorkerKnowsItsLedger(t *testing.T) {
 	js := serve(t)
 	var was events.Mark
 	ensure(t, js, layout(func(l *broker.Layout) { l.Found = func(m events.Mark) { was = m } }))
-	for _, name := range []string{"ACTIVATION", "ACTIVATION_WORK", "ACTIVATION_REJECTED", "SIGNUP"} {
+	for _, name := range []string{"ACTIVATION", "ACTIVATION_WORK", "ACTIVATION_REJECTED", "KV_ACTIVATION_QUOTA", "SIGNUP"} {
 		deleteStream(t, js, name)
 	}
 	wantLost(t, broker.Ensure(t.Context(), js, layout(func(l *broker.Layout) { l.Ledger = was })), "does not exist")

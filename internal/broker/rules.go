@@ -49,16 +49,16 @@ var streamRules = []rule[streamConfig]{
 	},
 	{
 		// The newest record is the state: one that ages out breaks the compare-and-set of its family.
-		setting: "max age", on: own, breaks: ledger | work,
+		setting: "max age", on: own, breaks: ledger | work | quota,
 		is:  func(c streamConfig) string { return span(c.MaxAge) },
 		fix: func(c *streamConfig, want streamConfig) { c.MaxAge = want.MaxAge },
 	},
 	{
-		setting: "message TTL", on: ledger | work, breaks: ledger | work,
+		setting: "message TTL", on: ledger | work | quota, breaks: ledger | work | quota,
 		is: func(c streamConfig) string { return onOff(c.AllowMsgTTL) },
 	},
 	{
-		setting: "roll-ups", on: ledger | work, breaks: ledger | work,
+		setting: "roll-ups", on: ledger | work | quota, breaks: ledger | work,
 		is:  func(c streamConfig) string { return onOff(c.AllowRollup) },
 		fix: func(c *streamConfig, want streamConfig) { c.AllowRollup = want.AllowRollup },
 	},
@@ -76,12 +76,12 @@ var streamRules = []rule[streamConfig]{
 		fix:  func(c *streamConfig, want streamConfig) { c.MaxMsgsPerSubject = want.MaxMsgsPerSubject },
 	},
 	{
-		setting: "history per subject", on: work, breaks: work,
+		setting: "history per subject", on: work | quota, breaks: work,
 		is:  func(c streamConfig) string { return count(c.MaxMsgsPerSubject) },
 		fix: func(c *streamConfig, want streamConfig) { c.MaxMsgsPerSubject = want.MaxMsgsPerSubject },
 	},
 	{
-		setting: "max messages", on: ledger | work, breaks: ledger | work,
+		setting: "max messages", on: ledger | work | quota, breaks: ledger | work | quota,
 		is:  func(c streamConfig) string { return count(c.MaxMsgs) },
 		fix: func(c *streamConfig, _ streamConfig) { c.MaxMsgs = -1 },
 	},
@@ -154,7 +154,7 @@ var streamRules = []rule[streamConfig]{
 		fix:  func(c *streamConfig, want streamConfig) { c.Duplicates = want.Duplicates },
 	},
 	{
-		setting: "deny delete", on: ledger,
+		setting: "deny delete", on: ledger | quota,
 		is:  func(c streamConfig) string { return onOff(c.DenyDelete) },
 		fix: func(c *streamConfig, want streamConfig) { c.DenyDelete = want.DenyDelete },
 	},
@@ -163,7 +163,7 @@ var streamRules = []rule[streamConfig]{
 		is: func(c streamConfig) string { return onOff(c.DenyPurge) },
 	},
 	{
-		setting: "allow direct", on: ledger,
+		setting: "allow direct", on: ledger | quota,
 		is:  func(c streamConfig) string { return onOff(c.AllowDirect) },
 		fix: func(c *streamConfig, want streamConfig) { c.AllowDirect = want.AllowDirect },
 	},

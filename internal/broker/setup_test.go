@@ -29,6 +29,7 @@ func TestPlanAndApplyOnAnEmptyServer(t *testing.T) {
 	want := `stream ACTIVATION is missing, must be there
 stream ACTIVATION_REJECTED is missing, must be there
 stream ACTIVATION_WORK is missing, must be there
+stream KV_ACTIVATION_QUOTA is missing, must be there
 consumer due on ACTIVATION_WORK is missing, must be there
 consumer redo on ACTIVATION_WORK is missing, must be there
 consumer requests on ACTIVATION_WORK is missing, must be there
@@ -39,7 +40,7 @@ consumer activator on SIGNUP is missing, must be there`
 	}
 
 	changes, err := broker.Apply(t.Context(), js, layout(foreign))
-	if !errors.Is(err, broker.ErrIntakeMissing) || len(changes) != 6 {
+	if !errors.Is(err, broker.ErrIntakeMissing) || len(changes) != 7 {
 		t.Errorf("without an intake: %v %v", changes, err)
 	}
 	changes, err = broker.Apply(t.Context(), js, layout())
@@ -114,7 +115,7 @@ func TestApplyDoesWhatItCan(t *testing.T) {
 	changes, err := broker.Apply(t.Context(), js, layout())
 	wantDrifts(t, err, "storage")
 	wantError(t, err, "storage is memory, must be file", "WORKER_STREAM")
-	if len(changes) != 8 || changes[0].String() != "stream ACTIVATION max age: 1h0m0s → none" {
+	if len(changes) != 9 || changes[0].String() != "stream ACTIVATION max age: 1h0m0s → none" {
 		t.Errorf("changes %v", changes)
 	}
 }
@@ -127,8 +128,8 @@ func TestApplyWithoutPermissionListsIt(t *testing.T) {
 	wantDrifts(t, err, "permission", "permission", "permission", "permission")
 	wantError(t, err, "$JS.API.CONSUMER.CREATE.ACTIVATION_WORK.due", "$JS.API.CONSUMER.CREATE.ACTIVATION_WORK.redo",
 		"$JS.API.CONSUMER.CREATE.ACTIVATION_WORK.requests", "$JS.API.STREAM.MSG.GET.SIGNUP")
-	if len(changes) != 4 {
-		t.Errorf("changes %v, want four streams made", changes)
+	if len(changes) != 5 {
+		t.Errorf("changes %v, want five streams made", changes)
 	}
 }
 

@@ -167,8 +167,10 @@ func isPartner(host string) bool {
 	})
 }
 
-// ownSuffixes are what the names of the worker's streams have after WORKER_STREAM.
-func ownSuffixes() []string { return []string{"", "_REJECTED", "_WORK"} }
+// ownStreams are the names of the worker's streams. That of the quota is a key-value bucket's.
+func ownStreams(ledger string) []string {
+	return []string{ledger, ledger + "_REJECTED", ledger + "_WORK", "KV_" + ledger + "_QUOTA"}
+}
 
 func checkIntake(c *Config) Faults {
 	var faults Faults
@@ -183,7 +185,7 @@ func checkIntake(c *Config) Faults {
 		faults = append(faults, c.wrong("WORKER_INTAKE_SUBJECT",
 			"is one of the worker's own subjects; wanted one outside activation.>"))
 	}
-	if suffix, own := strings.CutPrefix(w.IntakeStream, w.Stream); own && slices.Contains(ownSuffixes(), suffix) {
+	if slices.Contains(ownStreams(w.Stream), w.IntakeStream) {
 		faults = append(faults, c.wrong("WORKER_INTAKE_STREAM",
 			"is one of the worker's own streams, see WORKER_STREAM; wanted the stream of terms-accepted events"))
 	}

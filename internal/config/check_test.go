@@ -43,6 +43,7 @@ func TestChecks(t *testing.T) {
 		"intake among our subjects":         {env: []string{"WORKER_INTAKE_SUBJECT=activation.terms"}, want: "WORKER_INTAKE_SUBJECT: is one of the worker's own"},
 		"intake beside our subjects":        {env: []string{"WORKER_INTAKE_SUBJECT=activations.terms"}},
 		"intake from the ledger":            {env: []string{"WORKER_INTAKE_STREAM=L_WORK", "WORKER_STREAM=L"}, want: "WORKER_INTAKE_STREAM: is one of the worker's own"},
+		"intake from the quota":             {env: []string{"WORKER_INTAKE_STREAM=KV_L_QUOTA", "WORKER_STREAM=L"}, want: "WORKER_INTAKE_STREAM: is one of the worker's own"},
 		"intake named like a suffix":        {env: []string{"WORKER_INTAKE_STREAM=_WORK"}},
 		"user and password":                 {env: []string{"NATS_USER=u", "NATS_PASSWORD=hunter2"}},
 		"password without user":             {env: []string{"NATS_PASSWORD=hunter2"}, want: "NATS_USER: is missing; NATS_PASSWORD is set"},

@@ -27,6 +27,9 @@ const (
 	SubjectIntakeResumed = "activation.intake.resumed"
 )
 
+// QuotaKey is the one key of the bucket of the shared quota.
+const QuotaKey = "pace"
+
 // Durable consumers of the worker.
 const (
 	ConsumerActivator = "activator" // on the intake stream
@@ -46,12 +49,22 @@ type Streams struct {
 	Ledger   string // state records and the public event stream
 	Rejected string // intake messages nobody can act on
 	Work     string // timers, wake-ups and operators' requests
+	Quota    string // a key-value bucket: the partner's quota as all workers share it; its stream is [QuotaStream]
 }
 
 // StreamsOf returns the stream names that belong to a ledger's name.
 func StreamsOf(ledger string) Streams {
-	return Streams{Ledger: ledger, Rejected: ledger + "_REJECTED", Work: ledger + "_WORK"}
+	return Streams{Ledger: ledger, Rejected: ledger + "_REJECTED", Work: ledger + "_WORK", Quota: ledger + "_QUOTA"}
 }
+
+// QuotaStream is the stream behind a bucket.
+func QuotaStream(bucket string) string { return "KV_" + bucket }
+
+// QuotaSubjects are the subjects of that stream, one for each key.
+func QuotaSubjects(bucket string) string { return "$KV." + bucket + ".>" }
+
+// QuotaSubject is where the shared quota is written, by compare-and-set.
+func QuotaSubject(bucket string) string { return "$KV." + bucket + "." + QuotaKey }
 
 // CustomerFamily is the one filter string of a customer's records, for compare-and-set and reading.
 func CustomerFamily(domainID int64) string {
