@@ -103,6 +103,6 @@ var aboutConsumer = regexp.MustCompile(`^(\$JS\.(?:[^.]+\.)?API\.CONSUMER\.(?:CR
 // named are the consumers whose names somebody has chosen; the others are called anew at each look.
 var named = []string{events.ConsumerActivator, events.ConsumerDue, events.ConsumerRedo, events.ConsumerRequests, "sweep"}
 
-// harmless is what goes on without the right to it: a consumer that was not deleted goes away by itself, and one that
-// could not be made or changed is told by [Ensure], which also tries what only some workers may.
-var harmless = regexp.MustCompile(`^publish on \$JS\.(?:[^.]+\.)?API\.CONSUMER\.(?:DELETE\.[^.]+\.(?:sweep|>)$|CREATE\.[^.]+\.activator(?:\.|$))`)
+// harmless is what goes on without the right to it: a consumer that was not deleted goes away by itself. What [Ensure]
+// could not make or change it tells, with what to do, for as long as it is so: `worker setup` mends it, not the right.
+var harmless = regexp.MustCompile(`^publish on \$JS\.(?:[^.]+\.)?API\.(?:STREAM\.CREATE\.|CONSUMER\.(?:DELETE\.[^.]+\.(?:sweep|>)$|CREATE\.[^.]+\.activator(?:\.|$)))`)
