@@ -98,7 +98,7 @@ func TestBinaryHidesWhatThePartnerRepeats(t *testing.T) {
 				t.Errorf("the partner's words are in the log: %t", got)
 			}
 			kept := false
-			for _, stream := range []string{"ACTIVATION", "ACTIVATION_REJECTED", "ACTIVATION_WORK"} {
+			for _, stream := range []string{"ACTIVATION", "ACTIVATION_REJECTED", "ACTIVATION_WORK", "KV_ACTIVATION_QUOTA"} {
 				for _, m := range s.messages(stream) {
 					text := string(m.Data)
 					if strings.HasSuffix(m.Subject, "."+string(events.Activated)) {

@@ -195,6 +195,12 @@ func TestStreamsAreDeletedUnderTheWorker(t *testing.T) {
 	}
 	w.awaitSaid(`"object":"stream ACTIVATION_REJECTED"`)
 
+	// The quota is not the ledger: without what was spent the work goes on.
+	remove(events.QuotaStream(bucket))
+	w.awaitSaid(`"object":"stream KV_ACTIVATION_QUOTA"`)
+	s.customer(51200003)
+	s.await(51200003, events.Activated, w)
+
 	// The intake is the signup pipeline's: the worker waits for it.
 	config := s.config("SIGNUP")
 	remove("SIGNUP")

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"activation-worker/internal/events"
 	"activation-worker/internal/partnerapi/simulator"
 )
 
@@ -241,11 +242,28 @@ func TestBinaryStreamSettings(t *testing.T) {
 			"subjects":  []any{"activation.timer.*", "activation.due.*", "activation.redo.*", "activation.request.*.*.*"},
 			"retention": "workqueue", "max_msgs_per_subject": 1.0, "allow_rollup_hdrs": true, "allow_msg_schedules": true, "discard": "old", "max_age": 0.0,
 		}),
+		"KV_ACTIVATION_QUOTA": own(map[string]any{
+			"subjects": []any{"$KV.ACTIVATION_QUOTA.>"}, "max_msgs_per_subject": 1.0, "max_age": 0.0, "max_bytes": -1.0, "discard": "new",
+			"deny_delete": true, "allow_direct": true, "allow_rollup_hdrs": true, "allow_msg_schedules": nil, "republish": nil,
+		}),
 	}
 	for name, want := range streams {
 		var info struct{ Config map[string]any }
 		cli.read(&info, "stream", "info", name, "--json")
 		differ(t, "stream "+name, info.Config, want)
+	}
+	// It is a bucket for whoever knows buckets, and its key is written where the worker writes.
+	if said := cli.run("kv", "ls", "--names"); strings.TrimSpace(said) != bucket {
+		t.Errorf("nats kv ls shows %q", said)
+	}
+	if said := cli.run("kv", "info", bucket); !strings.Contains(said, "History Kept: 1") {
+		t.Errorf("nats kv info shows %s", said)
+	}
+	cli.run("kv", "put", bucket, events.QuotaKey, "x")
+	if m, err := s.js.Stream(t.Context(), events.QuotaStream(bucket)); err != nil {
+		t.Error(err)
+	} else if got, err := m.GetLastMsgForSubject(t.Context(), pace); err != nil || string(got.Data) != "x" {
+		t.Errorf("on %s is %v, %v", pace, got, err)
 	}
 	var bound struct {
 		Config struct{ Metadata map[string]string }

@@ -207,7 +207,7 @@ func TestWorkerWithoutItsPermissions(t *testing.T) {
 		edits []string
 		says  string
 	}{
-		"inbox":   {[]string{`subscribe: "_INBOX_worker.>"`, `subscribe: "_INBOX_other.>"`}, "NATS_INBOX_PREFIX"},
+		"inbox":   {[]string{`subscribe: ["_INBOX_worker.>"`, `subscribe: ["_INBOX_other.>"`}, "NATS_INBOX_PREFIX"},
 		"records": {[]string{`"activation.customer.*.started", `, ``}, `Publish to \"activation.customer.51500001.started\"`},
 		"acks":    {[]string{`"$JS.ACK.SIGNUP.activator.>"`, ``}, `Publish to \"$JS.ACK.SIGNUP.activator.`},
 	} {

@@ -75,7 +75,7 @@ func TestBinaryKeepsSecrets(t *testing.T) {
 	without(t, "the log", said, forbidden)
 	without(t, "/readyz", served.String(), forbidden)
 	kinds := map[string]int{}
-	for _, stream := range []string{"ACTIVATION", "ACTIVATION_REJECTED", "ACTIVATION_WORK"} {
+	for _, stream := range []string{"ACTIVATION", "ACTIVATION_REJECTED", "ACTIVATION_WORK", "KV_ACTIVATION_QUOTA"} {
 		for _, m := range s.messages(stream) {
 			kind := m.Subject[strings.LastIndex(m.Subject, ".")+1:]
 			kinds[kind]++

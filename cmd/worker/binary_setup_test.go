@@ -14,7 +14,7 @@ import (
 func TestBinarySetup(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	ours := []string{"ACTIVATION", "ACTIVATION_REJECTED", "ACTIVATION_WORK"}
+	ours := []string{"ACTIVATION", "ACTIVATION_REJECTED", "ACTIVATION_WORK", "KV_ACTIVATION_QUOTA"}
 	check := func(code int, texts ...string) {
 		t.Helper()
 		invoke(t, "", s.env(), "setup", "--check").want(t, code, texts...)
@@ -25,7 +25,7 @@ func TestBinarySetup(t *testing.T) {
 	}
 	// Without the intake: it is the signup pipeline's.
 	invoke(t, "", s.env(), "setup").want(t, exitDone, append(ours, "SIGNUP", "--with-intake")...)
-	if names := s.streams(); strings.Contains(strings.Join(names, " "), "SIGNUP") || len(names) != 3 {
+	if names := s.streams(); strings.Contains(strings.Join(names, " "), "SIGNUP") || len(names) != 4 {
 		t.Fatalf("setup made %v", names)
 	}
 	check(exitDrift, "SIGNUP")
@@ -143,7 +143,7 @@ func TestBinaryOtherStreamNames(t *testing.T) {
 	s := newSite(t)
 	env := s.env("WORKER_STREAM=CUST", "WORKER_INTAKE_STREAM=IN", "WORKER_INTAKE_SUBJECT=terms.in")
 	invoke(t, "", env, "setup", "--with-intake").want(t, exitDone)
-	if got := fmt.Sprint(s.streams()); got != "[CUST CUST_REJECTED CUST_WORK IN]" {
+	if got := fmt.Sprint(s.streams()); got != "[CUST CUST_REJECTED CUST_WORK IN KV_CUST_QUOTA]" {
 		t.Errorf("streams %s", got)
 	}
 	w := startWorker(t, env...)

@@ -83,12 +83,18 @@ func (r *realm) rebuild() {
 	r.seed()
 }
 
-// seed stores one message of each kind: the customer 5, an announcement, a rejection, a request.
+// pace is where the worker writes the quota that all workers share.
+var (
+	bucket = events.StreamsOf(events.DefaultStream).Quota
+	pace   = events.QuotaSubject(bucket)
+)
+
+// seed stores one message of each kind: the customer 5, an announcement, a rejection, a request, the quota.
 func (r *realm) seed() {
 	r.t.Helper()
 	for who, subjects := range map[string][]string{
 		"pipeline": {"signup.terms.accepted", "signup.terms.accepted"},
-		"worker":   {"activation.customer.5.failed", "activation.customer.5.activated", "activation.rejected.5", "activation.timer.5"},
+		"worker":   {"activation.customer.5.failed", "activation.customer.5.activated", "activation.rejected.5", "activation.timer.5", pace},
 		"bob":      {"activation.request.cancel.bob.5"},
 	} {
 		for _, subject := range subjects {
@@ -121,6 +127,12 @@ func (r *realm) settled() {
 			r.t.Fatalf("%s on %s: %v", by.who, by.subject, err)
 		}
 	}
+	// Of the quota the worker writes one subject alone, so this one is refused, after all that was sent before.
+	const never = 1 << 40
+	_, err := r.js("worker").Publish(r.t.Context(), pace, nil, jetstream.WithExpectLastSequencePerSubject(never))
+	if refused, is := errors.AsType[*jetstream.APIError](err); !is || refused.ErrorCode != jetstream.JSErrCodeStreamWrongLastSequence {
+		r.t.Fatalf("the worker on %s: %v", pace, err)
+	}
 }
 
 // count is how many messages a stream has ever stored.
@@ -148,6 +160,8 @@ func streamOf(subject string) string {
 	switch tokens := strings.Split(subject, "."); {
 	case tokens[0] == "signup":
 		return "SIGNUP"
+	case tokens[0] == "$KV":
+		return events.QuotaStream(bucket)
 	case tokens[1] == "rejected":
 		return "ACTIVATION_REJECTED"
 	case tokens[1] == "timer", tokens[1] == "due", tokens[1] == "redo", tokens[1] == "request":
@@ -287,6 +301,40 @@ func records(state events.State) func(*realm) {
 			r.t.Fatal(err)
 		}
 	}
+}
+
+// paced lets the worker write the quota.
+func paced(r *realm) {
+	if _, err := r.js("worker").Publish(r.t.Context(), pace, []byte("{}")); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// hint lets the worker say that the quota has changed.
+func hint(r *realm) {
+	if err := r.users["worker"].Publish(events.SubjectQuota, nil); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// hints says to the worker that the quota has changed, and reports whether it is heard.
+func hints(r *realm, who string) bool {
+	sub, err := r.users["worker"].SubscribeSync(events.SubjectQuota)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if r.denied("worker") {
+		r.t.Fatal("the worker may not hear that the quota has changed")
+	}
+	if err := r.users[who].Publish(events.SubjectQuota, nil); err != nil {
+		r.t.Fatal(err)
+	}
+	if r.denied(who) {
+		return false
+	}
+	_, err = sub.NextMsg(100 * time.Millisecond)
+	return err == nil
 }
 
 // answered lets somebody get an answer.

@@ -48,6 +48,9 @@ func trespasses() []trespass {
 				"rejects":                             says("activation.rejected.7"),
 				"announces a replay":                  says("activation.replay.7"),
 				"says work is resumed":                says("activation.intake.resumed"),
+				"spends the quota":                    says(pace),
+				"says that the quota has changed":     hints,
+				"hears that the quota has changed":    hears(events.SubjectQuota, hint),
 				"hears the worker's answers":          hears("_INBOX_worker.>", answered("worker")),
 				"purges the work":                     asks("STREAM.PURGE.ACTIVATION_WORK", `{"filter":"activation.timer.9"}`),
 				"purges the ledger":                   asks("STREAM.PURGE.ACTIVATION", `{"filter":"activation.customer.9.*"}`),
@@ -67,6 +70,8 @@ func trespasses() []trespass {
 				"makes one without a name":       asks("CONSUMER.CREATE.ACTIVATION", `{"stream_name":"ACTIVATION","config":{"ack_policy":"none"}}`),
 				"makes a stream":                 asks("STREAM.CREATE.EVIL", `{"name":"EVIL","subjects":["evil"]}`),
 				"changes the ledger":             asks("STREAM.UPDATE.ACTIVATION", `{"name":"ACTIVATION"}`),
+				"changes the quota's bucket":     asks("STREAM.UPDATE.KV_ACTIVATION_QUOTA", `{"name":"KV_ACTIVATION_QUOTA"}`),
+				"reads the quota by a consumer":  asks("CONSUMER.CREATE.KV_ACTIVATION_QUOTA.mine."+pace, consumerOf("KV_ACTIVATION_QUOTA", "mine", `"filter_subject":"`+pace+`"`)),
 				"deletes the intake's consumer":  asks("CONSUMER.DELETE.SIGNUP.activator", ""),
 				"deletes the requests' consumer": asks("CONSUMER.DELETE.ACTIVATION_WORK.requests", ""),
 				"moves the intake's consumer":    asks("CONSUMER.CREATE.SIGNUP.activator.signup.terms.accepted", consumerOf("SIGNUP", "activator", `"filter_subject":"signup.terms.accepted"`)),
@@ -74,6 +79,11 @@ func trespasses() []trespass {
 			})
 		}
 		for name, d := range map[string]deed{
+			"deletes the quota":          asks("STREAM.DELETE.KV_ACTIVATION_QUOTA", ""),
+			"purges the quota":           asks("STREAM.PURGE.KV_ACTIVATION_QUOTA", `{"filter":"$KV.ACTIVATION_QUOTA.none"}`),
+			"deletes what was spent":     asks("STREAM.MSG.DELETE.KV_ACTIVATION_QUOTA", `{"seq":999}`),
+			"spends another quota":       says("$KV.ACTIVATION_QUOTA.other"),
+			"hears the quota":            hears(pace, paced), // who could, would let others have the server deliver there
 			"deletes the ledger":         asks("STREAM.DELETE.ACTIVATION", ""),
 			"deletes the work":           asks("STREAM.DELETE.ACTIVATION_WORK", ""),
 			"deletes the intake":         asks("STREAM.DELETE.SIGNUP", ""),
@@ -104,20 +114,24 @@ func trespasses() []trespass {
 		"has an ack stored as a record":  diverts("signup.terms.accepted", "{}", "activation.customer.8.activated"),
 		"has an ack stored as a timer":   diverts("signup.terms.accepted", "{}", "activation.timer.8"),
 		"has an ack stored as a request": diverts("signup.terms.accepted", "{}", "activation.request.forget.carol.8"),
+		"has an ack stored as the quota": diverts("signup.terms.accepted", "{}", pace),
 	})
 	add("greeter", map[string]deed{
-		"has a record stored again": diverts("$JS.API.CONSUMER.MSG.NEXT.ACTIVATION.greeter", "", "activation.customer.8.activated"),
-		"has an answer stored":      diverts("$JS.API.CONSUMER.INFO.ACTIVATION.greeter", "", "activation.timer.8"),
+		"has a record stored again":  diverts("$JS.API.CONSUMER.MSG.NEXT.ACTIVATION.greeter", "", "activation.customer.8.activated"),
+		"has an answer stored":       diverts("$JS.API.CONSUMER.INFO.ACTIVATION.greeter", "", "activation.timer.8"),
+		"has an answer as the quota": diverts("$JS.API.CONSUMER.INFO.ACTIVATION.greeter", "", pace),
 	})
 	add("alice", map[string]deed{
 		"has an ack stored as a record":          diverts("activation.request.replay.alice.r8", "{}", "activation.customer.8.activated"),
 		"has an ack stored as another's request": diverts("activation.request.replay.alice.r8", "{}", "activation.request.forget.carol.8"),
 		"has an answer stored as another's":      diverts("$JS.API.STREAM.INFO.ACTIVATION", "", "activation.request.forget.carol.9"),
 		"has a message stored as another's":      diverts("$JS.API.STREAM.MSG.GET.ACTIVATION", `{"seq":1}`, "activation.timer.8"),
+		"has an old quota stored again":          diverts("$JS.API.STREAM.MSG.GET.KV_ACTIVATION_QUOTA", `{"seq":1}`, pace),
 	})
 	add("monitor", map[string]deed{
-		"has an answer stored": diverts("$JS.API.STREAM.INFO.ACTIVATION", "", "activation.timer.8"),
-		"has a message stored": diverts("$JS.API.DIRECT.GET.ACTIVATION", `{"last_by_subj":"activation.customer.5.activated"}`, "activation.customer.8.activated"),
+		"has an answer stored":          diverts("$JS.API.STREAM.INFO.ACTIVATION", "", "activation.timer.8"),
+		"has a message stored":          diverts("$JS.API.DIRECT.GET.ACTIVATION", `{"last_by_subj":"activation.customer.5.activated"}`, "activation.customer.8.activated"),
+		"has an old quota stored again": diverts("$JS.API.DIRECT.GET.KV_ACTIVATION_QUOTA."+pace, "", pace),
 	})
 	// A reader sees what is activated, and a pipeline nothing.
 	for _, who := range []string{"greeter", "pipeline"} {
@@ -161,6 +175,7 @@ func trespasses() []trespass {
 			"has rejections delivered into the ledger": delivers("ACTIVATION_REJECTED", "activation.rejected.*", "activation.customer.9.failed"),
 			"has announcements delivered as a request": delivers("SIGNUP", "signup.terms.accepted", "activation.request.forget.carol.9"),
 			"has records delivered as a timer":         delivers("ACTIVATION", "activation.customer.*.activated", "activation.timer.9"),
+			"has records delivered as the quota":       delivers("ACTIVATION", "activation.customer.*.activated", pace),
 			"lists consumers":                          asks("CONSUMER.NAMES.ACTIVATION", ""),
 		})
 	}

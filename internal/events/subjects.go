@@ -27,6 +27,11 @@ const (
 	SubjectIntakeResumed = "activation.intake.resumed"
 )
 
+// SubjectQuota is where a worker says, without a word, that it has written the shared quota: a hint to look at it that may
+// be lost. No stream has it. Nobody may listen on [QuotaSubject] instead: where somebody listens, those who may make
+// consumers can have the server deliver, and the bucket would store it.
+const SubjectQuota = "activation.quota"
+
 // QuotaKey is the one key of the bucket of the shared quota.
 const QuotaKey = "pace"
 

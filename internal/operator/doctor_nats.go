@@ -52,7 +52,7 @@ func (d *Doctor) permissions(ctx context.Context) Check {
 			denied = append(denied, what+": "+err.Error())
 		}
 	}
-	for _, name := range []string{streams.Ledger, streams.Rejected, streams.Work, d.Layout.IntakeStream} {
+	for _, name := range []string{streams.Ledger, streams.Rejected, streams.Work, events.QuotaStream(streams.Quota), d.Layout.IntakeStream} {
 		probe("stream "+name, func(ctx context.Context) error {
 			_, err := d.JetStream.Stream(ctx, name)
 			return err
