@@ -74,7 +74,8 @@ func settled(t *testing.T, cons jetstream.Consumer, unacked, pending int) {
 	}
 }
 
-// TestPullTakesWhatLooksLikeTheServersWord: the client library swallows these.
+// TestPullTakesWhatLooksLikeTheServersWord: the client library swallows these. The first may be delivered before the last is
+// stored.
 func TestPullTakesWhatLooksLikeTheServersWord(t *testing.T) {
 	t.Parallel()
 	_, js, cons, p := pulling(t, 30*time.Second)
@@ -86,7 +87,7 @@ func TestPullTakesWhatLooksLikeTheServersWord(t *testing.T) {
 	for i, code := range codes {
 		msg := next(t, p)
 		meta, err := msg.Metadata()
-		if err != nil || meta.Sequence.Stream != uint64(i+1) || meta.NumPending != uint64(len(codes)-1-i) || meta.Stream != "S" || meta.Consumer != "c" ||
+		if err != nil || meta.Sequence.Stream != uint64(i+1) || meta.NumPending > uint64(len(codes)-1-i) || meta.Stream != "S" || meta.Consumer != "c" ||
 			msg.Headers().Get("Status") != code || msg.Subject() != "s.a" || meta.NumDelivered != 1 {
 			t.Fatalf("message %d is %+v %v, %v", i+1, meta, msg.Headers(), err)
 		}

@@ -254,7 +254,7 @@ func wantConflict(t *testing.T, current *events.Record, err error, want *events.
 func (w *world) subscribe(t *testing.T, subject string) <-chan *nats.Msg {
 	t.Helper()
 	// A connection of its own on the same server sees a message once, also where others are many.
-	nc, _ := w.connect(t, w.url)
+	nc, _ := w.connect(t, w.nc.ConnectedUrl())
 	got := make(chan *nats.Msg, 1024)
 	if _, err := nc.ChanSubscribe(subject, got); err != nil {
 		t.Fatalf("subscribe to %s: %v", subject, err)
