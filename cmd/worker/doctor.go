@@ -16,7 +16,6 @@ import (
 	"activation-worker/internal/config"
 	"activation-worker/internal/ledger"
 	"activation-worker/internal/operator"
-	"activation-worker/internal/quota"
 )
 
 func doctorCommand() *cobra.Command {
@@ -80,7 +79,7 @@ func doctorOf(ctx context.Context, c *config.Config, nc *nats.Conn, js jetstream
 	closePartner := func() {}
 	d := &operator.Doctor{
 		Connecting: connecting, Layout: layoutOf(c), Host: c.Partner.Host(), Exposed: c.Exposed,
-		Peak: quota.Rate(c.Partner.Rate), Sustained: quota.Rate(c.Partner.SustainedRate), Concurrency: c.Partner.Concurrency,
+		Limits:    limitsOf(c),
 		Simulated: c.Partner.Loopback(), Policy: policyOf(c), Now: time.Now, At: local,
 	}
 	if c.NATS.URL == "" {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
@@ -227,14 +228,30 @@ func newLedger(c *config.Config, nc *nats.Conn, u *upkeep, log *zap.Logger) *led
 	})
 }
 
+// limitsOf are what the partner allows all replicas together.
+func limitsOf(c *config.Config) quota.Limits {
+	return quota.Limits{Peak: quota.Rate(c.Partner.Rate), Sustained: quota.Rate(c.Partner.SustainedRate), Concurrency: c.Partner.Concurrency}
+}
+
+// newPacer shares the partner's quota with all other workers of the streams.
+func newPacer(c *config.Config, js jetstream.JetStream, log *zap.Logger) *quota.Pacer {
+	bucket, run := events.StreamsOf(c.Worker.Stream).Quota, c.Worker.ID+"-"+nuid.Next() // two workers may have been given one id
+	o := js.Options()
+	return quota.New(quota.Options{
+		Limits: limitsOf(c), Timeout: c.Partner.Timeout, Replica: run, Log: log.Named("quota"), Now: faults.Now,
+		Store: quota.Bucket{
+			Conn: js.Conn(), JetStream: js, API: events.APIPrefix(o.Domain, o.APIPrefix),
+			Stream: events.QuotaStream(bucket), Subject: events.QuotaSubject(bucket), Hint: events.SubjectQuota, Writer: run,
+		},
+	})
+}
+
 // newWorker wires a worker on a connection whose streams are there. partner may be nil: no credentials; looker too: no watch.
 func newWorker(c *config.Config, l *ledger.Ledger, u *upkeep, partner consumer.Partner, looker consumer.Looker, log *zap.Logger) *consumer.Worker {
 	js, layout := u.js, u.layout
 	return consumer.New(consumer.Options{
 		JetStream: js, Ledger: l, Partner: partner, Looker: looker,
-		Pacer: quota.New(quota.Options{
-			Peak: quota.Rate(c.Partner.Rate), Sustained: quota.Rate(c.Partner.SustainedRate), Concurrency: c.Partner.Concurrency, Now: faults.Now,
-		}),
+		Pacer:   newPacer(c, js, log),
 		Decoder: decoderOf(c), Policy: policyOf(c), Log: log,
 		ID: c.Worker.ID, Streams: layout.Streams, IntakeStream: layout.IntakeStream,
 		Concurrency: c.Partner.Concurrency, Timeout: c.Partner.Timeout, Lease: c.Worker.Lease,

@@ -12,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"activation-worker/internal/events"
 )
 
 // Pull takes the messages of a consumer, asking for one at a time: what waits stays with whoever can do it. One goroutine
@@ -45,9 +47,9 @@ const (
 
 // NewPull returns a Pull of a consumer that exists. A request for a message is renewed after expiry.
 func NewPull(js jetstream.JetStream, stream, consumer string, expiry time.Duration) (*Pull, error) {
-	nc := js.Conn()
+	nc, o := js.Conn(), js.Options()
 	p := &Pull{
-		nc: nc, expiry: expiry, subject: apiPrefix(js.Options()) + "CONSUMER.MSG.NEXT." + stream + "." + consumer,
+		nc: nc, expiry: expiry, subject: events.APIPrefix(o.Domain, o.APIPrefix) + "CONSUMER.MSG.NEXT." + stream + "." + consumer,
 		inbox: nc.NewInbox() + ".", incoming: make(chan *nats.Msg, incomingRoom), closed: make(chan struct{}), silence: time.NewTimer(expiry),
 	}
 	var err error
@@ -58,16 +60,6 @@ func NewPull(js jetstream.JetStream, stream, consumer string, expiry time.Durati
 	p.sub.SetClosedHandler(func(string) { ended() })
 	p.status = nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	return p, nil
-}
-
-func apiPrefix(o jetstream.JetStreamOptions) string {
-	switch {
-	case o.Domain != "":
-		return "$JS." + o.Domain + ".API."
-	case o.APIPrefix != "":
-		return strings.TrimSuffix(o.APIPrefix, ".") + "."
-	}
-	return jetstream.DefaultAPIPrefix
 }
 
 // Next waits for a message. The error is ctx's, [jetstream.ErrConsumerDeleted], [nats.ErrConnectionClosed], or says what

@@ -97,10 +97,13 @@ func (w *Worker) askOnce(ctx context.Context, claim *events.Record, op activatio
 	}
 	call := partnerapi.Call{
 		Before: latest,
-		Starting: func() {
+		Starting: func() bool {
+			if permit.Begin() != nil {
+				return false
+			}
 			a.StartedAt = w.now()
-			permit.Begin()
 			faults.Before(callStep[op])
+			return true
 		},
 		Again: func(ctx context.Context) error {
 			beginning, cancel := mayBegin(ctx)

@@ -15,7 +15,7 @@ import (
 // slow lets one call of an operation through in so long a time.
 func slow(per time.Duration) func(*consumer.Options, *partnerapi.Config) {
 	return func(o *consumer.Options, _ *partnerapi.Config) {
-		o.Pacer = quota.New(quota.Options{Concurrency: 3, Peak: quota.Rate{N: 1, Per: per}})
+		o.Pacer = pacer(o.JetStream, quota.Limits{Concurrency: 3, Peak: quota.Rate{N: 1, Per: per}})
 	}
 }
 

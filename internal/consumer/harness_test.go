@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
@@ -84,6 +85,15 @@ func buildOn(t *testing.T, server *brokertest.Server, sim simulator.Options, cha
 	return h
 }
 
+// pacer shares the quota of the streams.
+func pacer(js jetstream.JetStream, limits quota.Limits) *quota.Pacer {
+	bucket, run := events.StreamsOf(events.DefaultStream).Quota, nuid.Next()
+	return quota.New(quota.Options{Limits: limits, Timeout: testTimeout, Replica: run, Store: quota.Bucket{
+		Conn: js.Conn(), JetStream: js, API: jetstream.DefaultAPIPrefix,
+		Stream: events.QuotaStream(bucket), Subject: events.QuotaSubject(bucket), Hint: events.SubjectQuota, Writer: run,
+	}})
+}
+
 // start runs a worker until stop or the end of the test.
 func (h *house) start() {
 	h.t.Helper()
@@ -99,7 +109,7 @@ func (h *house) start() {
 	var mark atomic.Pointer[events.Mark]
 	o := consumer.Options{
 		Looker:    sees(true), // no ownership record explains a no
-		JetStream: h.js, Pacer: quota.New(quota.Options{Concurrency: 3}), Log: h.log,
+		JetStream: h.js, Pacer: pacer(h.js, quota.Limits{Concurrency: 3}), Log: h.log,
 		Policy: activation.DefaultPolicy().With(map[events.Reason][]time.Duration{
 			events.UnknownOutcome:     {300 * time.Millisecond, 500 * time.Millisecond},
 			events.Transient:          {200 * time.Millisecond, 500 * time.Millisecond},

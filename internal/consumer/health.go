@@ -51,7 +51,7 @@ func (w *Worker) Checks(ctx context.Context) []Check {
 
 func (w *Worker) streamsCheck() Check {
 	c := Check{Name: "streams", OK: true, Detail: "there"}
-	trouble := cmp.Or(w.obstacleTo(partLayout), w.obstacleTo(partReach), w.obstacleTo(laneDue), w.obstacleTo(laneRedo), w.Ledger.Unstored(), w.obstacleTo(partLedger))
+	trouble := cmp.Or(w.obstacleTo(partLayout), w.obstacleTo(partReach), w.obstacleTo(laneDue), w.obstacleTo(laneRedo), w.Ledger.Unstored(), w.obstacleTo(partLedger), w.Pacer.Trouble())
 	switch {
 	case trouble != nil:
 		c.OK, c.Detail = false, trouble.Error()

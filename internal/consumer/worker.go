@@ -133,8 +133,14 @@ func (w *Worker) Run(ctx context.Context) error {
 			tasks.Go(func() { w.serve(ctx, working, l) })
 		}
 	}
+	// The pace is kept until nobody needs it any more.
+	pacing, stopPacing := context.WithCancel(context.WithoutCancel(ctx))
+	var pacer sync.WaitGroup
+	pacer.Go(func() { w.Pacer.Run(pacing) })
 	tasks.Wait()
 	w.looking.Wait()
+	stopPacing()
+	pacer.Wait()
 	return nil
 }
 

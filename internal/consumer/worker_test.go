@@ -532,7 +532,7 @@ func TestPaceAndConcurrencyAreKeptAtThePartner(t *testing.T) {
 	t.Parallel()
 	const customers, most, window = 45, 15, 2 * time.Second
 	h := build(t, simulator.Options{Latency: 5 * time.Millisecond}, func(o *consumer.Options, _ *partnerapi.Config) {
-		o.Pacer = quota.New(quota.Options{Peak: quota.Rate{N: most, Per: window}, Concurrency: 3})
+		o.Pacer = pacer(o.JetStream, quota.Limits{Peak: quota.Rate{N: most, Per: window}, Concurrency: 3})
 	})
 	for id := int64(7500); id < 7500+customers; id++ {
 		if id%5 == 0 { // a repeat is a request too

@@ -64,17 +64,8 @@ func New(o Options) *Ledger {
 		o.Now = time.Now
 	}
 	opts := o.JetStream.Options()
-	api := opts.APIPrefix
-	switch {
-	case opts.Domain != "":
-		api = "$JS." + opts.Domain + ".API."
-	case api == "":
-		api = "$JS.API."
-	case api[len(api)-1] != '.':
-		api += "."
-	}
 	return &Ledger{
-		conn: o.Conn, js: o.JetStream, api: api, streams: o.Streams, source: o.Source, now: o.Now,
+		conn: o.Conn, js: o.JetStream, api: events.APIPrefix(opts.Domain, opts.APIPrefix), streams: o.Streams, source: o.Source, now: o.Now,
 		log: o.Log.Named("ledger"), lease: o.Lease,
 		run: nuid.Next(), mark: o.Mark, troubles: troubles{by: map[string]*trouble{}},
 	}

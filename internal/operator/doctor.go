@@ -76,9 +76,8 @@ type Doctor struct {
 
 	Exposed []string // of our settings: which hold secrets that others can read, and what to do
 
-	Peak, Sustained quota.Rate
-	Concurrency     int
-	Simulated       bool // the partner is on this machine, and its limits are nobody's
+	quota.Limits
+	Simulated bool // the partner is on this machine, and its limits are nobody's
 
 	Policy activation.Policy
 	Now    func() time.Time

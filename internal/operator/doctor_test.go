@@ -37,7 +37,7 @@ func (f fakeLooker) Look(_ context.Context, v ownership.Values) (ownership.Sight
 func away(mods ...func(*operator.Doctor)) *operator.Doctor {
 	d := &operator.Doctor{
 		Connecting: errors.New("no NATS server answers"), Host: "www.worksapis.com",
-		Peak: quota.Rate{N: 240, Per: time.Minute}, Sustained: quota.Rate{N: 120, Per: time.Minute}, Concurrency: 3,
+		Limits: quota.Limits{Peak: quota.Rate{N: 240, Per: time.Minute}, Sustained: quota.Rate{N: 120, Per: time.Minute}, Concurrency: 3},
 		Policy: activation.DefaultPolicy(), Now: func() time.Time { return now }, At: func(t time.Time) string { return t.String() },
 	}
 	for _, mod := range mods {

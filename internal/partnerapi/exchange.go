@@ -18,9 +18,9 @@ type Call struct {
 	Before time.Time
 
 	// Starting, if set, is called right before each request is written, repeats and
-	// redirects included. It must not block. A write that then fails counts all the
-	// same.
-	Starting func()
+	// redirects included. It must not block. If it says no, nothing is written, and the
+	// call ends as TooLate. A write that fails after a yes counts all the same.
+	Starting func() bool
 
 	// Again, if set, is asked for leave before a repeat and before each redirect, which
 	// are further requests. It may wait; its error ends the call as TooLate.
@@ -184,7 +184,7 @@ type gate struct {
 	method   string
 	now      func() time.Time
 	deadline time.Time
-	starting func()
+	starting func() bool
 	sent     int
 	before   int // requests written before this one
 	late     bool
@@ -197,13 +197,13 @@ func (g *gate) gotConn(info httptrace.GotConnInfo) {
 	g.late = !g.now().Before(g.deadline)
 	// The transport repeats a GET that was written to a connection which then closed; that needs leave of its own.
 	repeat := g.sent > g.before && g.method == http.MethodGet
+	if !g.late && !repeat && g.ctx.Err() == nil && g.starting != nil {
+		g.late = !g.starting()
+	}
 	if g.late || repeat || g.ctx.Err() != nil {
 		_ = info.Conn.Close()
 		g.cancel(errLate)
 		return
 	}
 	g.sent++
-	if g.starting != nil {
-		g.starting()
-	}
 }

@@ -32,7 +32,7 @@ func TestNotSent(t *testing.T) {
 			t.Parallel()
 			p := newPartner(t, nil, nil)
 			c := p.client(t, readyMade("ready"), func(c *Config) { c.APIURL = api })
-			_, err := c.Activate(t.Context(), ourID, Call{Starting: func() { t.Error("started") }})
+			_, err := c.Activate(t.Context(), ourID, Call{Starting: func() bool { t.Error("started"); return true }})
 			if e := failed(t, err, NotSent); e.Sent != 0 || e.MaybeApplied() || e.Unwrap() == nil {
 				t.Errorf("%+v", e)
 			}
@@ -124,7 +124,7 @@ func TestTooLateAtTheLastMomentWritesNothing(t *testing.T) {
 	c := p.client(t, clk.use, readyMade("ready"), func(c *Config) { c.APIURL = "http://" + listener.Addr().String() })
 	slowDialling(c, clk, 5*time.Second)
 	_, err = c.Activate(t.Context(), ourID, Call{
-		Before: clk.Now().Add(5 * time.Second), Starting: func() { t.Error("started") },
+		Before: clk.Now().Add(5 * time.Second), Starting: func() bool { t.Error("started"); return true },
 	})
 	if e := failed(t, err, TooLate); e.Sent != 0 || e.MaybeApplied() {
 		t.Errorf("%+v", e)
@@ -175,7 +175,7 @@ func TestCancelledAtTheLastMomentWritesNothing(t *testing.T) {
 		}
 		return time.Now()
 	}
-	_, err := c.Activate(ctx, ourID, Call{Starting: func() { t.Error("started") }})
+	_, err := c.Activate(ctx, ourID, Call{Starting: func() bool { t.Error("started"); return true }})
 	if e := failed(t, err, NotSent); !errors.Is(err, context.Canceled) || e.Sent != 0 || p.requests.Load() != 0 {
 		t.Errorf("%+v, %d arrived", e, p.requests.Load())
 	}
@@ -196,7 +196,7 @@ func TestBeforeHoldsForRepeatsAndRedirects(t *testing.T) {
 			}, clk.use)
 			started := 0
 			_, err := c.Activate(t.Context(), ourID, Call{
-				Before: clk.Now().Add(10 * time.Second), Starting: func() { started++ },
+				Before: clk.Now().Add(10 * time.Second), Starting: func() bool { started++; return true },
 			})
 			if e := failed(t, err, TooLate); e.Sent != 1 || started != 1 || p.requests.Load() != 1 {
 				t.Errorf("%+v, started %d, %d arrived", e, started, p.requests.Load())
@@ -240,7 +240,7 @@ func TestTokenRefused(t *testing.T) {
 			}, nil)
 			c := p.client(t)
 			started := int32(0)
-			got, err := c.Activate(t.Context(), ourID, Call{Starting: func() { started++ }})
+			got, err := c.Activate(t.Context(), ourID, Call{Starting: func() bool { started++; return true }})
 			sent := got.Sent
 			if tc.kind != "" {
 				e := failed(t, err, tc.kind)
@@ -308,5 +308,15 @@ func TestReadyMadeTokenCannotBeRenewed(t *testing.T) {
 	})
 	if _, err := c.Activate(t.Context(), ourID, Call{}); err != nil || p.requests.Load() != 2 {
 		t.Errorf("%v, %d arrived", err, p.requests.Load())
+	}
+}
+
+// Who has no leave any more at the last moment writes nothing.
+func TestStartingSaysNo(t *testing.T) {
+	t.Parallel()
+	c, p := answering(t, reply(200, activeObject), readyMade("ready"))
+	_, err := c.Activate(t.Context(), ourID, Call{Starting: func() bool { return false }})
+	if e := failed(t, err, TooLate); e.Sent != 0 || p.requests.Load() != 0 {
+		t.Errorf("%+v, %d arrived", e, p.requests.Load())
 	}
 }

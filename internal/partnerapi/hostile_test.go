@@ -62,7 +62,7 @@ func TestAWrittenGetIsNotRepeatedWithoutLeave(t *testing.T) {
 		t.Fatal(err)
 	}
 	started := 0
-	_, err = c.Customer(t.Context(), ourID, Call{Starting: func() { started++ }})
+	_, err = c.Customer(t.Context(), ourID, Call{Starting: func() bool { started++; return true }})
 	if e := failed(t, err, Unclear); e.Sent != 1 || started != 1 {
 		t.Errorf("sent %d, started %d, wanted one each", e.Sent, started)
 	}

@@ -32,7 +32,7 @@ func TestActivateSendsWhatThePartnerAsksFor(t *testing.T) {
 		_, _ = w.Write([]byte(activeObject + "\n"))
 	})
 	started := 0
-	got, err := c.Activate(t.Context(), ourID, Call{Starting: func() { started++ }})
+	got, err := c.Activate(t.Context(), ourID, Call{Starting: func() bool { started++; return true }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func TestRedirectIsFollowedWithTheToken(t *testing.T) {
 			w.WriteHeader(status)
 		}, readyMade("ready"))
 		started := 0
-		got, err := c.Activate(t.Context(), ourID, Call{Starting: func() { started++ }})
+		got, err := c.Activate(t.Context(), ourID, Call{Starting: func() bool { started++; return true }})
 		if err != nil || got.Sent != 2 || started != 2 {
 			t.Errorf("%d: %+v, %v, started %d", status, got, err, started)
 		}

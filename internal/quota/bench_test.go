@@ -9,12 +9,12 @@ import (
 
 // BenchmarkAcquire is leave that nobody else wants, taken and ended.
 func BenchmarkAcquire(b *testing.B) {
-	for name, o := range map[string]quota.Options{
+	for name, o := range map[string]quota.Limits{
 		"limits":    {Peak: quota.Rate{N: 240, Per: time.Minute}, Sustained: quota.Rate{N: 120, Per: time.Minute}, Concurrency: 3},
 		"no limits": {Concurrency: 3},
 	} {
 		b.Run(name, func(b *testing.B) {
-			p := quota.New(o)
+			p := newPacer(b, o)
 			b.ReportAllocs()
 			for b.Loop() {
 				permit, err := p.Acquire(b.Context(), quota.Fresh, activate)

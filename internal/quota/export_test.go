@@ -1,8 +1,8 @@
 package quota
 
-// Places is how many places of simultaneous requests are taken.
+// Places is how many places of simultaneous requests are in use.
 func (p *Pacer) Places() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.places
+	return p.busy
 }

@@ -1,14 +1,12 @@
 package quota
 
 import (
-	"context"
 	"fmt"
 	"slices"
-	"time"
 )
 
-// Lane says who goes first among those that wait: the smaller one, and within a lane and an
-// operation whoever came first. An operation without room stops nobody who wants another.
+// Lane says who goes first among those that wait, over all replicas: the smaller one, and within a lane whoever came
+// first. An operation without room stops nobody who wants another.
 //
 // Running is neither held up nor counted: it is what those already served need to come to an
 // end, a few requests each. Of all other leaves that somebody in Waiting could have used at
@@ -23,168 +21,130 @@ const (
 	Waiting             // of one whose time has come
 	Replay              // of one that an operator had queued again
 
-	allLanes
+	again // not a lane to ask for: has a place already, and goes before all
 
-	again Lane = -1 // not a lane: has a place already, and goes before all
+	allLanes
 )
 
-// patience is how many leaves may go to others before a lane must get one. Replay leaves room for those of Waiting
-// that become due at the same moment, one for each of the partner's three operations.
-var patience = [allLanes]int{Waiting: 4, Replay: 16}
+var laneNames = [allLanes]string{Running: "running", Fresh: "fresh", Waiting: "waiting", Replay: "replay", again: "again"}
 
-// waiter waits for leave.
-type waiter struct {
-	permit *Permit
-	lane   Lane
-	number uint64        // in the order of coming
-	ready  chan struct{} // closed when leave was given
+func (l Lane) String() string {
+	if l < 0 || l >= allLanes {
+		return fmt.Sprintf("lane %d", int(l))
+	}
+	return laneNames[l]
 }
 
-// line is where a waiter stands.
-func (w *waiter) line() *[]*waiter {
-	if w.lane == again {
-		return &w.permit.op.again
-	}
-	return &w.permit.op.waiting[w.lane]
-}
+// MarshalText is the lane's name.
+func (l Lane) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
-// queue adds a waiter. The caller holds the lock.
-func (p *Pacer) queue(permit *Permit, lane Lane) *waiter {
-	w := &waiter{permit: permit, lane: lane, number: p.came, ready: make(chan struct{})}
-	p.came++
-	p.queued++
-	*w.line() = append(*w.line(), w)
-	return w
-}
-
-// leave takes a waiter out, if it still stands there. The caller holds the lock.
-func (p *Pacer) leave(w *waiter) {
-	line := w.line()
-	if i := slices.Index(*line, w); i >= 0 {
-		*line = slices.Delete(*line, i, i+1)
-		p.queued--
-	}
-}
-
-// await blocks until leave was given or ctx ended; if both at the same moment, the permit may hold leave after an error,
-// which its End gives back.
-func (w *waiter) await(ctx context.Context) error {
-	select {
-	case <-w.ready:
-		return nil
-	case <-ctx.Done():
-	}
-	p := w.permit.pacer
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.leave(w)
-	what := "one of the simultaneous requests to end"
-	if p.wait(w.permit.op, p.now()) > 0 {
-		what = "the pace"
-	}
-	return fmt.Errorf("wait for %s: %w", what, context.Cause(ctx))
-}
-
-// dispatch gives leave to all who can have it now, and comes back at the earliest time at which somebody else can. It
-// is called after every change, with the lock held.
-func (p *Pacer) dispatch() {
-	if p.queued == 0 {
-		return // a timer that still runs finds nobody
-	}
-	now := p.now()
-	for w := p.next(now); w != nil; w = p.next(now) {
-		p.leave(w)
-		if w.lane != again {
-			w.permit.occupy()
-		}
-		w.permit.give(now)
-		close(w.ready)
-	}
-	earliest := time.Duration(0)
-	for _, op := range p.operations {
-		if op.wanted() {
-			if wait := p.wait(op, now); wait > 0 && (earliest == 0 || wait < earliest) {
-				earliest = wait
-			}
-		}
-	}
-	switch {
-	case earliest == 0: // the end of a request helps, or nobody waits
-	case p.timer == nil:
-		p.timer = time.AfterFunc(earliest, func() {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.dispatch()
-		})
-	default:
-		p.timer.Reset(earliest)
-	}
-}
-
-// wanted reports whether anybody waits for the operation.
-func (op *operation) wanted() bool {
-	return len(op.again) > 0 || slices.ContainsFunc(op.waiting[:], func(line []*waiter) bool { return len(line) > 0 })
-}
-
-// next is who gets leave now, nil if nobody can, and counts whom that passes over: the others at the head of a line
-// who could have used this leave. Counted by lane alone, one for a rarely free operation could be passed over for ever
-// while its lane gets its share by another; counted by operation alone, one that is never given could.
-func (p *Pacer) next(now time.Time) *waiter {
-	var first, due [allLanes]*waiter // those who could have leave, and those of them who have been patient
-	for _, op := range p.operations {
-		if !op.wanted() || p.wait(op, now) > 0 {
-			continue
-		}
-		if len(op.again) > 0 {
-			return op.again[0]
-		}
-		for lane, line := range op.waiting {
-			if len(line) == 0 {
-				continue
-			}
-			first[lane] = earlier(first[lane], line[0])
-			if op.passed[lane] >= patience[lane] {
-				due[lane] = earlier(due[lane], line[0])
-			}
-		}
-	}
-	if p.places >= p.concurrency {
-		return nil
-	}
-	for lane := range allLanes {
-		if due[lane] == nil && p.passed[lane] >= patience[lane] {
-			due[lane] = first[lane]
-		}
-	}
-	for _, w := range []*waiter{first[Running], due[Waiting], due[Replay], first[Fresh], first[Waiting], first[Replay]} {
-		if w != nil {
-			p.pass(w, first)
-			return w
+// UnmarshalText takes a lane's name; one that a newer worker knows counts as the last.
+func (l *Lane) UnmarshalText(text []byte) error {
+	*l = Replay
+	for lane, name := range laneNames {
+		if name == string(text) {
+			*l = Lane(lane)
 		}
 	}
 	return nil
 }
 
-// pass counts a leave, among those who could have it.
-func (p *Pacer) pass(w *waiter, could [allLanes]*waiter) {
-	if w.lane == Running {
-		return
-	}
-	op := w.permit.op
-	for lane := range allLanes {
-		if could[lane] != nil {
-			p.passed[lane]++
-		}
-		if len(op.waiting[lane]) > 0 {
-			op.passed[lane]++
-		}
-	}
-	p.passed[w.lane], op.passed[w.lane] = 0, 0
+// counts is how many leaves went to others while somebody in a lane could have used them.
+type counts [allLanes]int
+
+// patience is how many leaves may go to others before a lane must get one. Replay leaves room for those of Waiting
+// that become due at the same moment, one for each of the partner's three operations.
+var patience = counts{Waiting: 4, Replay: 16}
+
+// line is who waits in one lane for one operation, here or at one other replica.
+type line struct {
+	operation string
+	lane      Lane
+	since     int64     // by the server's clock, the first of them
+	waiters   []*waiter // here
+	replica   string    // elsewhere
+	n         int       // elsewhere, how many
 }
 
-// earlier is whoever came first; a may be nil.
-func earlier(a, b *waiter) *waiter {
-	if a == nil || b.number < a.number {
+// choice is what it takes to choose who goes next.
+type choice struct {
+	lines  []*line
+	passed passed
+	room   func(string, Lane) bool // is there room for an operation, in a lane
+	places bool                    // is a place of simultaneous requests free
+}
+
+// passed is whom leave has passed over, of each lane, over all operations and of each by itself.
+type passed struct {
+	all *counts
+	of  func(operation string) *counts
+}
+
+// next is the line whose first gets leave now, nil if nobody can have it, and the first of each lane who could have it.
+// Counted by lane alone, one for a rarely free operation could be passed over for ever
+// while its lane gets its share by another; counted by operation alone, one that is never given could.
+func (c choice) next() (chosen *line, could [allLanes]*line) {
+	var due [allLanes]*line // those who could have leave and have been patient
+	for _, l := range c.lines {
+		if l.lane != again && !c.places || !c.room(l.operation, l.lane) {
+			continue
+		}
+		could[l.lane] = earlier(could[l.lane], l)
+		if patient(l.lane, c.passed.of(l.operation)) {
+			due[l.lane] = earlier(due[l.lane], l)
+		}
+	}
+	for lane := range allLanes {
+		if due[lane] == nil && patient(lane, c.passed.all) {
+			due[lane] = could[lane]
+		}
+	}
+	for _, l := range []*line{could[again], could[Running], due[Waiting], due[Replay], could[Fresh], could[Waiting], could[Replay]} {
+		if l != nil {
+			return l, could
+		}
+	}
+	return nil, could
+}
+
+func patient(lane Lane, passed *counts) bool {
+	return patience[lane] > 0 && passed[lane] >= patience[lane]
+}
+
+// pass counts a leave given: whom it passes over are the others who could have had it.
+func (c choice) pass(into passed, chosen *line, could [allLanes]*line) {
+	if chosen.lane == Running || chosen.lane == again {
+		return
+	}
+	op := into.of(chosen.operation)
+	for lane := range patience {
+		if patience[lane] == 0 || Lane(lane) == chosen.lane {
+			continue
+		}
+		if could[lane] != nil {
+			into.all[lane]++
+		}
+		if slices.ContainsFunc(c.lines, func(l *line) bool { return l.operation == chosen.operation && l.lane == Lane(lane) }) {
+			op[lane]++
+		}
+	}
+	into.all.took(chosen.lane)
+	op.took(chosen.lane)
+}
+
+// took counts a lane's turn: it makes up for as many as its patience. What came while the turn was another replica's to take counts on.
+func (c *counts) took(lane Lane) {
+	c[lane] = max(0, min(c[lane], 2*patience[lane])-patience[lane])
+}
+
+// earlier is whoever came first, and of two at the same moment one who is here; a may be nil.
+func earlier(a, b *line) *line {
+	switch {
+	case a == nil, b.since < a.since:
+		return b
+	case b.since > a.since, b.replica != "":
+		return a
+	case a.replica != "" || b.waiters[0].number < a.waiters[0].number:
 		return b
 	}
 	return a

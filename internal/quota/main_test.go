@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"activation-worker/internal/quota"
+	"activation-worker/internal/quota/quotatest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,6 +27,35 @@ func inBubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
+// newPacer is a replica that shares its quota with nobody. It ends with the test.
+func newPacer(t testing.TB, limits quota.Limits) *quota.Pacer {
+	return join(t, &quotatest.Memory{}, limits)
+}
+
+// join is one more replica.
+func join(t testing.TB, store quota.Store, limits quota.Limits) *quota.Pacer {
+	p, leave := replica(store, quota.Options{Limits: limits})
+	t.Cleanup(leave)
+	return p
+}
+
+// replica is one whose leaving the test decides.
+func replica(store quota.Store, o quota.Options) (p *quota.Pacer, leave func()) {
+	o.Store = store
+	p = quota.New(o)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { p.Run(ctx) })
+	return p, func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+func limited(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), d)
+}
+
 // tally is when requests began.
 type tally struct {
 	mu    sync.Mutex
@@ -36,6 +66,13 @@ func (c *tally) add() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.times = append(c.times, time.Now())
+}
+
+// mostWithin is most under the lock.
+func (c *tally) mostWithin(window time.Duration) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.most(window)
 }
 
 // within counts those that began after from and not after to.

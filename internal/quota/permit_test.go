@@ -14,7 +14,7 @@ import (
 
 func TestConcurrencyOverAllOperations(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		p := quota.New(quota.Options{Concurrency: 2})
+		p := newPacer(t, quota.Limits{Concurrency: 2})
 		one, two := acquire(t, p, activate), acquire(t, p, lookUp)
 		result := make(chan *quota.Permit)
 		go func() {
@@ -56,13 +56,13 @@ func TestConcurrencyOverAllOperations(t *testing.T) {
 // Concurrency below one would be a standstill.
 func TestConcurrencyIsAtLeastOne(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		wantNow(t, quota.New(quota.Options{}), activate)
+		wantNow(t, newPacer(t, quota.Limits{}), activate)
 	})
 }
 
 func TestUnusedPermitIsGivenBack(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		p := quota.New(quota.Options{Peak: quota.Rate{N: 2, Per: time.Minute}, Concurrency: 5})
+		p := newPacer(t, quota.Limits{Peak: quota.Rate{N: 2, Per: time.Minute}, Concurrency: 5})
 		one, two := acquire(t, p, activate), acquire(t, p, activate)
 		start := time.Now()
 		waited := make(chan time.Duration, 1)
@@ -91,7 +91,7 @@ func TestUnusedPermitIsGivenBack(t *testing.T) {
 // Leave that is used late counts from when it was used.
 func TestLateBegin(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		p := quota.New(quota.Options{Peak: quota.Rate{N: 1, Per: time.Minute}, Concurrency: 5})
+		p := newPacer(t, quota.Limits{Peak: quota.Rate{N: 1, Per: time.Minute}, Concurrency: 5})
 		permit := acquire(t, p, activate)
 		rest(t.Context(), 10*time.Minute)
 		permit.Begin()
@@ -102,7 +102,7 @@ func TestLateBegin(t *testing.T) {
 
 func TestAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		p := quota.New(quota.Options{Peak: quota.Rate{N: 2, Per: time.Minute}, Concurrency: 1})
+		p := newPacer(t, quota.Limits{Peak: quota.Rate{N: 2, Per: time.Minute}, Concurrency: 1})
 		permit := acquire(t, p, activate)
 		permit.Begin()
 		for i, want := range []time.Duration{0, time.Minute} {
@@ -126,7 +126,7 @@ func TestAgain(t *testing.T) {
 // One that holds a place asks for a further request, while another holds leave and waits for the place.
 func TestAgainWhileAnotherWaitsForThePlace(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		p := quota.New(quota.Options{Peak: quota.Rate{N: 1, Per: time.Second}, Concurrency: 1})
+		p := newPacer(t, quota.Limits{Peak: quota.Rate{N: 1, Per: time.Second}, Concurrency: 1})
 		permit := acquire(t, p, activate)
 		permit.Begin()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -161,15 +161,15 @@ func TestAgainWhileAnotherWaitsForThePlace(t *testing.T) {
 
 func TestPause(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		p := quota.New(quota.Options{Peak: quota.Rate{N: 100, Per: time.Minute}, Concurrency: 5})
+		p := newPacer(t, quota.Limits{Peak: quota.Rate{N: 100, Per: time.Minute}, Concurrency: 5})
 		p.Pause(activate, time.Now().Add(-time.Hour)) // is over
 		wantNow(t, p, activate)
 		p.Pause(activate, time.Now().Add(10*time.Minute))
 		p.Pause(activate, time.Now().Add(time.Minute)) // shorter: changes nothing
-		wantWait(t, p, activate, 10*time.Minute, 10*time.Minute)
+		wantWait(t, p, activate, 10*time.Minute, 10*time.Minute+time.Millisecond)
 
 		// One who waits already learns of a pause.
-		p = quota.New(quota.Options{Peak: quota.Rate{N: 1, Per: time.Minute}, Concurrency: 5})
+		p = newPacer(t, quota.Limits{Peak: quota.Rate{N: 1, Per: time.Minute}, Concurrency: 5})
 		request(t, p, activate)
 		start := time.Now()
 		waited := make(chan time.Duration)
@@ -179,7 +179,7 @@ func TestPause(t *testing.T) {
 		}()
 		synctest.Wait()
 		p.Pause(activate, start.Add(5*time.Minute))
-		if got := <-waited; got != 5*time.Minute {
+		if got := (<-waited).Truncate(time.Millisecond); got != 5*time.Minute {
 			t.Errorf("waited %s, want the pause of 5m", got)
 		}
 	})
@@ -188,12 +188,12 @@ func TestPause(t *testing.T) {
 func TestCancelWhileWaiting(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		cause := errors.New("told to stop")
-		for name, o := range map[string]quota.Options{
+		for name, o := range map[string]quota.Limits{
 			"for the pace":  {Peak: quota.Rate{N: 1, Per: time.Minute}, Concurrency: 5},
 			"for a place":   {Peak: quota.Rate{N: 2, Per: time.Minute}, Concurrency: 1},
 			"for the pause": {Concurrency: 5},
 		} {
-			p := quota.New(o)
+			p := newPacer(t, o)
 			holder := acquire(t, p, activate)
 			holder.Begin()
 			if name == "for the pause" {
@@ -229,12 +229,12 @@ func TestCancelWhileWaiting(t *testing.T) {
 
 func TestFirstComeFirstServed(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		for name, o := range map[string]quota.Options{
+		for name, o := range map[string]quota.Limits{
 			"pace":  {Peak: quota.Rate{N: 1, Per: time.Second}, Concurrency: 50},
 			"place": {Concurrency: 1},
 			"both":  {Peak: quota.Rate{N: 3, Per: time.Second}, Concurrency: 2},
 		} {
-			p := quota.New(o)
+			p := newPacer(t, o)
 			const many = 30
 			served := make([]time.Time, many)
 			var all sync.WaitGroup

@@ -1,7 +1,10 @@
-// Package quota paces the requests to the partner: never more than the peak rate in any
-// sliding unit of time, nor than the sustained rate over half an hour, each operation by
-// itself, and never more than so many at once over all operations. It counts for one
-// process; who goes first among those that wait is a matter of their lanes, see [Lane].
+// Package quota paces the requests to the partner over all replicas: never more than the peak rate in any sliding unit of
+// time, nor than the sustained rate over half an hour, each operation by itself, and never more than so many at once over
+// all operations. Who goes first among those that wait is a matter of their lanes, see [Lane].
+//
+// The replicas share one small record, which each changes by compare-and-set (see [Store]): what has ended lately, what
+// each holds, and who waits. What a replica holds is leased. When it dies, its places come back when every request that it
+// may have sent has timed out, and no earlier. Who cannot reach the record gets no leave.
 //
 // When a request arrives at the partner is not known, only that it is between its being
 // written and its answer. So it fills a place from the leave given until a window after
@@ -11,6 +14,8 @@ package quota
 import (
 	"sync"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // Rate is so many in any sliding unit of time; the zero value is no limit.
@@ -31,91 +36,126 @@ func (r Rate) distance() time.Duration {
 const SustainedOver = 30 * time.Minute
 
 // margin keeps two requests apart that would otherwise be a window apart to the tick.
-const margin = 10 * time.Millisecond
+const margin = 2 * time.Millisecond
 
-// Options of a [Pacer].
-type Options struct {
+// Limits are what a partner allows all replicas together.
+type Limits struct {
 	Peak        Rate
 	Sustained   Rate
-	Concurrency int // at least 1
-	Now         func() time.Time
+	Concurrency int // simultaneous requests, at least 1
 }
 
-// Pacer gives leave for requests. It is safe for concurrent use.
-type Pacer struct {
-	limits      []Rate // a margin longer than the partner's
-	apart       time.Duration
-	interval    time.Duration
-	concurrency int
-	now         func() time.Time
-
-	mu         sync.Mutex
-	operations map[string]*operation
-	places     int           // of the simultaneous requests, taken
-	gentle     time.Time     // leaves are kept apart until then
-	queued     int           // who waits, whatever for
-	came       uint64        // how many ever waited
-	passed     [allLanes]int // by lane, see next
-	timer      *time.Timer   // for the next time at which something may be given; nil: never needed yet
+// windows are the limits of each operation, a margin longer than the partner's.
+func (l Limits) windows() (limits []Rate) {
+	if l.Peak.N > 0 {
+		limits = append(limits, Rate{l.Peak.N, l.Peak.Per + margin})
+	}
+	if l.Sustained.N > 0 {
+		limits = append(limits, Rate{l.inHalfAnHour(), SustainedOver + margin})
+	}
+	return limits
 }
 
-// New returns a pacer.
-func New(o Options) *Pacer {
-	p := &Pacer{
-		apart: o.Peak.distance(), interval: o.Peak.distance(),
-		concurrency: max(1, o.Concurrency), now: o.Now, operations: map[string]*operation{},
-	}
-	if p.now == nil {
-		p.now = time.Now
-	}
-	if o.Peak.N > 0 {
-		p.limits = append(p.limits, Rate{o.Peak.N, o.Peak.Per + margin})
-	}
-	if o.Sustained.N > 0 {
-		// N per unit on average is that many more units' worth in half an hour.
-		n := max(1, int(int64(o.Sustained.N)*int64(SustainedOver)/int64(o.Sustained.Per)))
-		p.limits = append(p.limits, Rate{n, SustainedOver + margin})
-		p.interval = max(p.interval, Rate{n, SustainedOver}.distance())
-	}
-	return p
+// inHalfAnHour is the sustained rate over its time: N per unit on average is that many more units' worth.
+func (l Limits) inHalfAnHour() int {
+	return max(1, int(int64(l.Sustained.N)*int64(SustainedOver)/int64(l.Sustained.Per)))
 }
 
 // Interval is the average time from one request of an operation to the next in a long run,
 // as far as the rates decide it; 0 without rates. So n requests take about n times as long.
-func (p *Pacer) Interval() time.Duration { return p.interval }
-
-// Pause gives no more leave for an operation until then: the partner said so. It reports whether that is news.
-func (p *Pacer) Pause(name string, until time.Time) (longer bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	op := p.operation(name)
-	if !until.After(op.paused) {
-		return false
+func (l Limits) Interval() time.Duration {
+	interval := l.Peak.distance()
+	if l.Sustained.N > 0 {
+		interval = max(interval, Rate{l.inHalfAnHour(), SustainedOver}.distance())
 	}
-	longer = op.paused.Before(p.now())
-	op.paused = until
-	p.dispatch()
-	return longer
+	return interval
 }
 
-// Gently keeps the leaves of one operation as far apart as the peak rate has them on average,
-// until then: what has gathered in a pause does not go out in one burst. Of several times the
-// last counts. Without a peak rate it does nothing.
-func (p *Pacer) Gently(until time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if until.After(p.gentle) {
-		p.gentle = until
-	}
-	p.dispatch()
+// Options of a [Pacer]. Limits and Store are required.
+type Options struct {
+	Limits
+	Store   Store
+	Replica string        // unique among the processes that ever share the record; empty: a random one
+	Timeout time.Duration // of one request, redirects included; 0: half a minute
+	Log     *zap.Logger
+	Now     func() time.Time
 }
 
-// operation returns what is known about a partner operation. The caller holds the lock.
-func (p *Pacer) operation(name string) *operation {
-	op := p.operations[name]
-	if op == nil {
-		op = &operation{}
-		p.operations[name] = op
+// Pacer gives leave for requests. It is safe for concurrent use. It gives none before [Pacer.Run].
+type Pacer struct {
+	Options
+	limits  []Rate
+	apart   time.Duration // of requests after a pause
+	kick    chan struct{} // something is to be looked at anew
+	stopped chan struct{} // closed when Run has ended
+
+	mu       sync.Mutex
+	clock    clock
+	shared   *record // as last read or written, with what was done here since; nil: not known
+	version  uint64  // of it in the store
+	looked   time.Time
+	stale    bool  // somebody has written since, it is said
+	outdated bool  // somebody has written since for sure, or the last write ended in the unknown
+	trouble  error // why the record cannot be used
+
+	queues map[string]*queues
+	queued int
+	came   uint64 // how many ever waited
+
+	held, busy int            // places: of this replica in the record, and of them in use
+	open       map[string]int // leave out
+	ended      []ended        // not yet in the record
+	asked      map[string]pause
+	news       map[string]credit
+	gentle     int64
+
+	writes  uint64    // so far
+	unsure  int       // how many of ended are in a write of which it is not known whether it was stored
+	wrote   time.Time // when last
+	lease   int64     // by the server's clock: until when what is held is held
+	turn    time.Time // until when places pass from hand to hand here, whoever waits elsewhere
+	rivals  bool      // somebody waits elsewhere
+	yielded map[string]yielded
+	used    time.Time // when somebody last came or ended
+	next    time.Time // when Run looks again
+}
+
+// ended is how many requests of an operation ended at a time of the server's clock.
+type ended struct {
+	operation string
+	end
+}
+
+// pause is until when the partner wants to be left alone, and until when to go gently after it.
+type pause struct{ until, gentle int64 }
+
+// yielded is since when, and at which of its writes, a replica was left something that it has not taken.
+type yielded struct {
+	since  time.Time
+	writes uint64
+}
+
+// New returns a pacer.
+func New(o Options) *Pacer {
+	o.Concurrency = max(1, o.Concurrency)
+	if o.Timeout <= 0 {
+		o.Timeout = 30 * time.Second
 	}
-	return op
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Replica == "" {
+		o.Replica = randomID()
+	}
+	p := &Pacer{
+		Options: o, limits: o.windows(), apart: o.Peak.distance(),
+		kick: make(chan struct{}, 1), stopped: make(chan struct{}), stale: true,
+		queues: map[string]*queues{}, open: map[string]int{}, asked: map[string]pause{}, news: map[string]credit{}, yielded: map[string]yielded{},
+	}
+	now := o.Now()
+	p.clock = clock{read: now, lo: now.UnixMicro(), hi: now.UnixMicro()} // until the server was asked
+	return p
 }

@@ -1,65 +1,123 @@
 package quota
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 )
 
-// operation is what was begun for one partner operation, and who waits to begin. The pacer's lock guards it.
-type operation struct {
-	open   int         // leave given, and not ended
-	ended  []time.Time // ends of what was begun within the longest limit, ascending
-	latest time.Time   // when leave was last given
-	paused time.Time   // no leave before this
+// steps is into how many a window is divided: an end counts as at the end of its step, so that the record stays small
+// whatever the limit. Of the quota that costs at most one part in so many.
+const steps = 250
 
-	again   []*waiter           // who has a place already, in the order of their coming
-	waiting [allLanes][]*waiter // the others, likewise
-	passed  [allLanes]int       // by lane, see next
+// window is what ended within a limit's unit of time.
+type window struct {
+	Per  int64 // its length in microseconds
+	ends []end // ascending
 }
 
-// wait is how long there is no leave for sure; 0 means leave now.
-func (p *Pacer) wait(op *operation, now time.Time) time.Duration {
-	wait := max(0, op.paused.Sub(now))
-	if p.apart > 0 && now.Before(p.gentle) {
-		if now.Before(op.latest) {
-			op.latest = now // the clock was set back
+// end is how many requests ended at a time.
+type end struct {
+	at int64
+	n  int
+}
+
+func (w *window) endOfStep(at int64) int64 {
+	step := max(1, w.Per/steps)
+	return (at + step - 1) / step * step
+}
+
+// add notes ends, in whatever order they come.
+func (w *window) add(at int64, n int) {
+	if n <= 0 {
+		return
+	}
+	at = w.endOfStep(at)
+	i, found := slices.BinarySearchFunc(w.ends, at, func(e end, at int64) int { return int(e.at - at) })
+	if found {
+		w.ends[i].n += n
+		return
+	}
+	w.ends = slices.Insert(w.ends, i, end{at, n})
+}
+
+// settle drops what is older than the window. A step may end a little after now, but what is later was set by another clock.
+func (w *window) settle(now int64) {
+	i := 0
+	for i < len(w.ends) && w.ends[i].at <= now-w.Per {
+		i++
+	}
+	w.ends = slices.Delete(w.ends, 0, i)
+	last := w.endOfStep(now)
+	for n := len(w.ends); n > 0 && w.ends[n-1].at > last; n-- {
+		if n > 1 && w.ends[n-2].at >= last {
+			w.ends[n-2].n += w.ends[n-1].n
+			w.ends = w.ends[:n-1]
+			continue
 		}
-		wait = max(wait, min(op.latest.Add(p.apart).Sub(now), p.gentle.Sub(now)))
-	}
-	longest := time.Duration(0)
-	for _, limit := range p.limits {
-		longest = max(longest, limit.Per)
-		within := op.ended[after(op.ended, now.Add(-limit.Per)):]
-		over := len(within) + op.open - limit.N // how many must leave the window, less one
-		switch {
-		case over < 0:
-		case over >= len(within):
-			wait = max(wait, limit.Per) // too many are under way: it takes the end of one
-		default:
-			wait = max(wait, within[over].Add(limit.Per).Sub(now))
-		}
-	}
-	op.ended = slices.Delete(op.ended, 0, after(op.ended, now.Add(-longest)))
-	return wait
-}
-
-// end notes that so many requests ended now.
-func (op *operation) end(requests int, now time.Time) {
-	if n := len(op.ended); n > 0 && now.Before(op.ended[n-1]) {
-		now = op.ended[n-1] // the clock was set back
-	}
-	for range requests {
-		op.ended = append(op.ended, now)
+		w.ends[n-1].at = last
 	}
 }
 
-// after is the index of the first time after a bound.
-func after(times []time.Time, bound time.Time) int {
-	i, _ := slices.BinarySearchFunc(times, bound, func(t, bound time.Time) int {
-		if t.After(bound) {
-			return 1
-		}
-		return -1
-	})
-	return i
+// count is how many ended within the window that ends now.
+func (w *window) count() (n int) {
+	for _, e := range w.ends {
+		n += e.n
+	}
+	return n
 }
+
+// free is when so many have left the window; ok tells whether so many are in it.
+func (w *window) free(n int) (at int64, ok bool) {
+	for _, e := range w.ends {
+		if n -= e.n; n <= 0 {
+			return e.at + w.Per, true
+		}
+	}
+	return 0, false
+}
+
+// MarshalJSON writes the ends as one list: time, count, time since the one before, count, and so on.
+func (w *window) MarshalJSON() ([]byte, error) {
+	list := make([]int64, 0, 2*len(w.ends))
+	last := int64(0)
+	for _, e := range w.ends {
+		list = append(list, e.at-last, int64(e.n))
+		last = e.at
+	}
+	return json.Marshal(windowJSON{w.Per, list})
+}
+
+type windowJSON struct {
+	Per  int64   `json:"micros"`
+	Ends []int64 `json:"ends"`
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (w *window) UnmarshalJSON(data []byte) error {
+	var got windowJSON
+	if err := json.Unmarshal(data, &got); err != nil {
+		return err
+	}
+	if got.Per <= 0 || got.Per > longestWindow.Microseconds() || len(got.Ends)%2 != 0 {
+		return fmt.Errorf("a window of %d µs with %d numbers", got.Per, len(got.Ends))
+	}
+	w.Per, w.ends = got.Per, nil
+	at := int64(0)
+	for pair := range slices.Chunk(got.Ends, 2) {
+		at += pair[0]
+		if pair[0] < 0 || at > latestTime || pair[1] <= 0 || pair[1] > mostAtATime {
+			return fmt.Errorf("%d requests at %d µs", pair[1], at)
+		}
+		w.add(at, int(pair[1]))
+	}
+	return nil
+}
+
+// What is beyond these was written by nobody sane, and would only overflow.
+const (
+	longestWindow = 24 * time.Hour
+	latestTime    = int64(1) << 52 // in microseconds since 1970: the year 2112
+	mostAtATime   = 1 << 20
+)
