@@ -53,7 +53,7 @@ type Partner struct {
 	Scope    string // several are separated by a blank
 
 	Timeout       time.Duration // of one request, redirects included
-	Concurrency   int           // simultaneous requests of one worker
+	Concurrency   int           // simultaneous requests, all replicas together
 	Rate          Rate          // most in any sliding unit, for each operation
 	SustainedRate Rate          // average over 30 minutes, for each operation
 }

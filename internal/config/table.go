@@ -134,13 +134,13 @@ func partnerSettings() []setting {
 		},
 		{
 			name: "LINEWORKS_CONCURRENCY", group: GroupPartner, def: "3",
-			help: "simultaneous API requests of one worker; the partner allows 5, shared with whatever " +
+			help: "simultaneous API requests, look-ups included, tokens not, all replicas together; the partner allows 5, shared with whatever " +
 				"else calls it for us",
 			value: bind(between(1, 1000), func(c *Config) *int { return &c.Partner.Concurrency }),
 		},
 		{
 			name: "LINEWORKS_RATE", group: GroupPartner, def: "240/m",
-			help: "for each partner operation of one worker: never more in any sliding unit (`/s`, `/m`, " +
+			help: "for each partner operation by itself, all replicas together: never more in any sliding unit (`/s`, `/m`, " +
 				"`/h`); `0` is no limit. The partner's quota is 240 a minute for each operation, 60 on its Free plan",
 			value: bind(rate(), func(c *Config) *Rate { return &c.Partner.Rate }),
 		},
