@@ -220,7 +220,7 @@ func TestTwoWorkersHaveOneID(t *testing.T) {
 	t.Parallel()
 	const first, customers = 51200001, 80
 	s := newSetUpSite(t)
-	env := s.env("WORKER_ID=twin", "WORKER_BACKOFF=transient=1s,unknown_outcome=1s", "WORKER_SWEEP_INTERVAL=1s", "WORKER_LOG_LEVEL=info")
+	env := s.env("WORKER_ID=twin", "LINEWORKS_CONCURRENCY=5", "WORKER_BACKOFF=transient=1s,unknown_outcome=1s", "WORKER_SWEEP_INTERVAL=1s", "WORKER_LOG_LEVEL=info")
 	s.partner.answerAfter(50 * time.Millisecond)
 	workers := []*proc{startWorker(t, env...), startWorker(t, env...)}
 	for _, w := range workers {
