@@ -18,8 +18,10 @@ import (
 
 const (
 	connectTimeout  = 5 * time.Second  // TCP and TLS, each
-	idleTimeout     = 30 * time.Second // short: a connection that the partner closed makes an answer unclear
-	maxIdlePerHost  = 64
+	idleTimeout     = 55 * time.Second // under the minute after which gateways close: a request that meets the close is unclear
+	maxIdlePerHost  = 1000             // the most that LINEWORKS_CONCURRENCY allows: each request's connection may serve again
+	pingAfter       = 10 * time.Second // of silence on an HTTP/2 connection
+	pingTimeout     = 5 * time.Second  // then it is dead, and what was under way on it is unclear
 	maxHeaderBytes  = 256 << 10
 	defaultScope    = "partner"
 	defaultAgent    = "activation-worker"
@@ -112,22 +114,23 @@ func (c *Client) EnsureToken(ctx context.Context) error {
 // other machines compare with too, are wall-clock times.
 func (c *Client) now() time.Time { return c.cfg.Now().Round(0) }
 
-// newTransport returns a transport for HTTP/1.1 alone: only there does the
-// trace that guards each write run before anything is written.
+// newTransport returns a transport for HTTP/2 where the partner speaks it, else HTTP/1.1. Either keeps its connections for
+// the next request, and neither repeats a request that was written: see [gate].
 func newTransport(roots *x509.CertPool) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: connectTimeout, KeepAlive: 15 * time.Second}).DialContext,
 		TLSHandshakeTimeout:    connectTimeout,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
-		MaxIdleConns:           2 * maxIdlePerHost,
 		MaxIdleConnsPerHost:    maxIdlePerHost,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 		DisableCompression:     true, // compressed bodies are told by their first bytes, whatever the headers say
 		Protocols:              protocols,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout, WriteByteTimeout: pingAfter + pingTimeout},
 	}
 }
 

@@ -115,6 +115,7 @@ var transportTroubles = []struct {
 	{isCertificate, "the certificate is not trusted: check LINEWORKS_CA, the URL and this machine's clock"},
 	{isA[tls.RecordHeaderError], "the other side does not speak TLS: check the URL and HTTPS_PROXY"},
 	{isError(errHandshake), "no TLS could be agreed on: the other side has to speak TLS 1.2 or newer; check the URL and HTTPS_PROXY"},
+	{isError(errAgain), "connection closed, or the request refused there, before an answer came"},
 	{isError(syscall.ECONNREFUSED), "connection refused"},
 	{isError(syscall.ECONNRESET), "connection reset"},
 	{isError(syscall.EPIPE), "connection closed"},

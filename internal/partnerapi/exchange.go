@@ -36,8 +36,11 @@ type request struct {
 	query    string
 }
 
-// errLate ends the context of a request whose write the gate forbade.
-var errLate = errors.New("too late to begin")
+// What ends the context of a request whose write the gate forbade.
+var (
+	errLate  = errors.New("too late to begin")
+	errAgain = errors.New("it would be a further request")
+)
 
 // do makes one call: a request with its redirects, and after a 401 one repeat
 // with a new token. It returns the answer if it is a 2xx, else an *Error.
@@ -150,17 +153,21 @@ func (c *Client) send(ctx context.Context, r request, target *url.URL, tok token
 		"Accept":        {"application/json"},
 		"User-Agent":    {c.cfg.UserAgent},
 	}}
-	trace := &httptrace.ClientTrace{GotConn: g.gotConn}
 	var secured handshake
-	resp, err := c.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(secured.watch(ctx), trace)))
+	trace := &httptrace.ClientTrace{GotConn: g.gotConn, WroteHeaders: g.wroteHeaders, TLSHandshakeDone: secured.done}
+	resp, err := c.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	if err == nil {
 		ans := readAnswer(resp)
 		ans.sent, ans.at = g.sent, c.now()
 		return ans, nil
 	}
-	err = secured.mark(err)
-	if parent.Err() != nil {
-		err = parent.Err() // rather than what closing the connection looked like
+	switch { // rather than what closing the connection or cancelling looked like
+	case parent.Err() != nil:
+		err = parent.Err()
+	case errors.Is(context.Cause(ctx), errAgain):
+		err = errAgain
+	default:
+		err = secured.mark(err)
 	}
 	var fail *Error
 	switch {
@@ -173,37 +180,4 @@ func (c *Client) send(ctx context.Context, r request, target *url.URL, tok token
 	}
 	fail.Sent = g.sent
 	return nil, fail
-}
-
-// gate stands between a connection and the write. The transport calls gotConn in
-// the goroutine that sends, once the connection stands, and again if it takes
-// another one because nothing could be written to the first.
-type gate struct {
-	ctx      context.Context
-	cancel   context.CancelCauseFunc
-	method   string
-	now      func() time.Time
-	deadline time.Time
-	starting func() bool
-	sent     int
-	before   int // requests written before this one
-	late     bool
-}
-
-// gotConn lets the write begin, or closes the connection so that none can. Ending
-// the context as well keeps the transport from trying one connection after the
-// other.
-func (g *gate) gotConn(info httptrace.GotConnInfo) {
-	g.late = !g.now().Before(g.deadline)
-	// The transport repeats a GET that was written to a connection which then closed; that needs leave of its own.
-	repeat := g.sent > g.before && g.method == http.MethodGet
-	if !g.late && !repeat && g.ctx.Err() == nil && g.starting != nil {
-		g.late = !g.starting()
-	}
-	if g.late || repeat || g.ctx.Err() != nil {
-		_ = info.Conn.Close()
-		g.cancel(errLate)
-		return
-	}
-	g.sent++
 }

@@ -16,13 +16,14 @@ type handshake struct{ failed atomic.Bool }
 
 // watch returns a context for the transport that reports to h.
 func (h *handshake) watch(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
-			if err != nil {
-				h.failed.Store(true)
-			}
-		},
-	})
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{TLSHandshakeDone: h.done})
+}
+
+// done is what a trace calls; of other goroutines too.
+func (h *handshake) done(_ tls.ConnectionState, err error) {
+	if err != nil {
+		h.failed.Store(true)
+	}
 }
 
 // mark adds to the transport's error that it is one of TLS.

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"math/big"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -133,27 +132,6 @@ func TestTLSIsNeverWeakened(t *testing.T) {
 				t.Errorf("of the token endpoint it says %q, want %q", e.Error(), tc.says)
 			}
 		})
-	}
-}
-
-// TestNoHTTP2IsSpoken: with it a request could be written before the gate was asked, and resets and floods of frames would be ours to bear.
-func TestNoHTTP2IsSpoken(t *testing.T) {
-	t.Parallel()
-	ours := newAuthority(t)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ProtoMajor != 1 || r.TLS.NegotiatedProtocol == "h2" {
-			t.Errorf("%s is spoken, %q was agreed on", r.Proto, r.TLS.NegotiatedProtocol)
-		}
-		_, _ = w.Write([]byte(activeObject))
-	}))
-	server.EnableHTTP2 = true
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{ours.sign(t, nil)}, MinVersion: tls.VersionTLS12}
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	p := newPartner(t, nil, nil)
-	c := p.client(t, readyMade("ready"), func(c *Config) { c.Roots, c.APIURL = ours.pool(), server.URL })
-	if _, err := c.Activate(t.Context(), ourID, Call{}); err != nil {
-		t.Error(err)
 	}
 }
 
