@@ -124,7 +124,7 @@ func (d *demo) perform(ctx context.Context, dir string, out io.Writer, log *zap.
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	defer client.Close()
+	defer keepToken(ctx, client)()
 	looker, err := lookerOf(c)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)

@@ -155,7 +155,7 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 		if err != nil {
 			return err
 		}
-		defer client.Close()
+		defer keepToken(ctx, client)()
 		partner = client
 	}
 	looker, err := lookerOf(c)

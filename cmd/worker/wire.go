@@ -144,6 +144,18 @@ func partnerClient(c *config.Config, maxPayload int, log *zap.Logger) (*partnera
 	return client, nil
 }
 
+// keepToken renews the client's token in the background until done is called, which closes the client.
+func keepToken(ctx context.Context, client *partnerapi.Client) (done func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var keeping sync.WaitGroup
+	keeping.Go(func() { client.Run(ctx) })
+	return func() {
+		cancel()
+		keeping.Wait()
+		client.Close()
+	}
+}
+
 // checkPartner finds files and a key that cannot be used, before anything is waited for.
 func checkPartner(p config.Partner) error {
 	_, err := rootsOf(p.CA)

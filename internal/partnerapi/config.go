@@ -101,6 +101,11 @@ func (c *Client) Close() {
 	c.transport.CloseIdleConnections()
 }
 
+// Run keeps the access token fresh until ctx ends: before a token ends, its successor is fetched, and no call waits for
+// that. It fetches no first token and none after one that has ended: the next call does, and there trouble is told. Call
+// it once; without it each token serves to its end. A fetch under way when ctx ends goes on until [Client.Close].
+func (c *Client) Run(ctx context.Context) { c.tokens.keep(ctx) }
+
 // EnsureToken returns nil when a usable token is at hand, fetching one if
 // needed; else an *Error with Op "token", or one wrapping the error of ctx.
 func (c *Client) EnsureToken(ctx context.Context) error {

@@ -9,16 +9,11 @@ import (
 	"go.uber.org/zap"
 )
 
-const (
-	renewBefore  = 5 * time.Minute  // before its end a token is renewed, or a tenth of its life if that is less
-	renewalPause = 10 * time.Second // between renewals that fail while the old token still serves
-)
-
 // token is a bearer token at hand.
 type token struct {
 	value   string
 	fixed   bool      // ready-made: it cannot be renewed and has no known end
-	renewAt time.Time // from then on a new one is fetched while this one serves
+	renewAt time.Time // from then on a new one is to be fetched while this one serves
 	expires time.Time
 }
 
@@ -44,12 +39,15 @@ type tokens struct {
 	mu      sync.Mutex
 	current token // zero: none
 	flight  *flight
+	failed  int       // fetches in a row
 	pause   time.Time // no renewal before this, after one failed
+
+	landed chan struct{} // tells keep that a fetch has ended
 }
 
 func newTokens(cfg Config, transport http.RoundTripper) *tokens {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &tokens{cfg: cfg, transport: transport, ctx: ctx, cancel: cancel}
+	return &tokens{cfg: cfg, transport: transport, ctx: ctx, cancel: cancel, landed: make(chan struct{}, 1)}
 }
 
 // close ends a fetch under way and waits for it.
@@ -60,16 +58,14 @@ func (t *tokens) close() {
 	t.wg.Wait()
 }
 
-// get returns a usable token. While one is at hand nobody waits: when it is due,
-// a new one is fetched beside, and the old one serves to its end if that fails.
-// The error is an *Error with Op "token", or ctx's own.
+// get returns a usable token. While one is at hand nobody waits, also while a new
+// one is fetched. The error is an *Error with Op "token", or ctx's own.
 func (t *tokens) get(ctx context.Context) (token, error) {
 	now := t.cfg.Now()
 	t.mu.Lock()
 	tok := t.current
 	usable := tok.value != "" && (tok.fixed || now.Before(tok.expires))
-	due := usable && !tok.fixed && !now.Before(tok.renewAt) && !now.Before(t.pause)
-	if t.flight == nil && (due || !usable) {
+	if t.flight == nil && !usable {
 		t.start()
 	}
 	f := t.flight
@@ -118,12 +114,17 @@ func (t *tokens) land(f *flight) {
 	old := t.current
 	t.flight = nil
 	if f.fail == nil {
-		t.current = f.tok
+		t.current, t.failed, t.pause = f.tok, 0, time.Time{}
 	} else {
-		t.pause = t.cfg.Now().Add(renewalPause)
+		t.failed++
+		t.pause = t.cfg.Now().Add(renewalPause(old, t.failed, f.fail.RetryAfter))
 	}
 	t.mu.Unlock()
 	close(f.done)
+	select {
+	case t.landed <- struct{}{}:
+	default: // keep has not heard of the last one yet, or nobody runs it
+	}
 	switch {
 	case f.fail == nil:
 		t.cfg.Log.Debug("access token obtained", zap.Time("renew_at", f.tok.renewAt), zap.Time("expires_at", f.tok.expires))

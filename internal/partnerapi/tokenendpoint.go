@@ -74,7 +74,7 @@ func (t *tokens) exchange(ctx context.Context, secret, assertion string) (token,
 	life := lifeOf(reader.values["expires_in"])
 	return token{
 		value:   granted.AccessToken,
-		renewAt: began.Add(life - min(renewBefore, life/10)),
+		renewAt: began.Add(renewalAfter(life)),
 		expires: began.Add(life),
 	}, nil, false
 }
