@@ -24,6 +24,7 @@ type answer struct {
 	bodyErr error     // the body broke off, or is longer than is read
 	at      time.Time // our wall clock when it was there
 	sent    int       // requests of the call written so far
+	limits  Limits    // what its headers say of them
 }
 
 // readAnswer reads resp up to its limit and closes it. It does not fail: an

@@ -30,7 +30,6 @@ type Customer struct {
 	PartnershipStatus string // TRANSFER_READY, TERMS_AGREEMENT_READY, APPROVED or newer ones; a hint only
 	RequestID         string // see Error.RequestID
 	Sent              int    // requests written, repeats and redirects included
-	Limit             RateLimit
 }
 
 // tally collects what the values of one field say. The partner's object has each

@@ -119,21 +119,11 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestRateLimitAndRequestID(t *testing.T) {
+func TestRequestID(t *testing.T) {
 	t.Parallel()
 	h := http.Header{}
-	for k, v := range map[string]string{
-		"rateLimit-limit": "240", "rateLimit-remaining": "many", "rateLimit-reset": "-1", "rateLimit-ssed": "3",
-		"Traceparent": "00-ab", "X-Works-Request-ID": "id\x00é" + strings.Repeat("z", 200),
-	} {
+	for k, v := range map[string]string{"Traceparent": "00-ab", "X-Works-Request-ID": "id\x00é" + strings.Repeat("z", 200)} {
 		h.Set(k, v)
-	}
-	if got, want := rateLimitOf(h), (RateLimit{Limit: 240, Remaining: -1, Reset: -1, Used: 3}); got != want {
-		t.Errorf("%+v", got)
-	}
-	h.Set("rateLimit-used", "4")
-	if got := rateLimitOf(h).Used; got != 4 {
-		t.Errorf("used %d", got)
 	}
 	if got := requestIDOf(h); got != "id"+strings.Repeat("z", 126) {
 		t.Errorf("request id %q", got)

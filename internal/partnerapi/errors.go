@@ -63,7 +63,6 @@ type Error struct {
 	RequestID   string        // printable ASCII, at most 128 bytes, or empty
 	Sent        int           // requests of the operation that were written, repeats and redirects included
 	RetryAfter  time.Duration // the time the partner gave; -1: none
-	Limit       RateLimit     // rate headers of the last answer
 	Trouble     string        // our own sentence: what is wrong, and what to do where that is known
 
 	err error

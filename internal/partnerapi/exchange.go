@@ -22,6 +22,10 @@ type Call struct {
 	// call ends as TooLate. A write that fails after a yes counts all the same.
 	Starting func() bool
 
+	// Answered, if set, is called once for each answer to one of the requests, whatever it says, repeats and redirects
+	// included, with what its rate headers told. It must not block.
+	Answered func(Limits)
+
 	// Again, if set, is asked for leave before a repeat and before each redirect, which
 	// are further requests. It may wait; its error ends the call as TooLate.
 	Again func(context.Context) error
@@ -125,6 +129,9 @@ func (c *Client) follow(ctx context.Context, r request, call Call, tok token, wr
 	for hop := 0; ; hop++ {
 		g := &gate{now: c.now, deadline: deadline, starting: call.Starting, method: r.method, sent: written, before: written}
 		ans, fail := c.send(ctx, r, target, tok, g)
+		if ans != nil && call.Answered != nil {
+			call.Answered(ans.limits)
+		}
 		if fail != nil || !isRedirect(ans.status) {
 			return ans, fail
 		}
@@ -158,7 +165,7 @@ func (c *Client) send(ctx context.Context, r request, target *url.URL, tok token
 	resp, err := c.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	if err == nil {
 		ans := readAnswer(resp)
-		ans.sent, ans.at = g.sent, c.now()
+		ans.sent, ans.at, ans.limits = g.sent, c.now(), limitsOf(resp.Header)
 		return ans, nil
 	}
 	switch { // rather than what closing the connection or cancelling looked like

@@ -7,7 +7,7 @@ import (
 
 // failure builds the error of a call; ans is the last answer, or nil.
 func (c *Client) failure(r request, kind Kind, ans *answer, trouble string) *Error {
-	e := &Error{Op: r.op, DomainID: r.domainID, Kind: kind, RetryAfter: -1, Limit: noRateLimit, Trouble: trouble}
+	e := &Error{Op: r.op, DomainID: r.domainID, Kind: kind, RetryAfter: -1, Trouble: trouble}
 	if ans != nil {
 		e.fill(ans, &c.tokens.vault)
 	}
@@ -21,7 +21,6 @@ func (e *Error) fill(ans *answer, v *vault) {
 	e.Code, e.PartnerText = v.token(code), v.partnerText(raw)
 	e.RequestID = v.token(requestIDOf(ans.header))
 	e.RetryAfter = retryAfterOf(ans.status, ans.header, ans.at)
-	e.Limit = rateLimitOf(ans.header)
 }
 
 // lost builds the error of a request that got no answer.

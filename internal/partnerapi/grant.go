@@ -126,7 +126,7 @@ func headerSafe(s string) bool {
 
 // temporary is token trouble that passes by itself.
 func temporary(trouble string) *Error {
-	return &Error{Op: OpToken, Kind: Token, RetryAfter: -1, Limit: noRateLimit, Trouble: trouble}
+	return &Error{Op: OpToken, Kind: Token, RetryAfter: -1, Trouble: trouble}
 }
 
 // misconfigured is token trouble that lasts until somebody changes something.

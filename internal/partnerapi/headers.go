@@ -14,30 +14,6 @@ const (
 	maxRequestIDBytes = 128
 )
 
-// RateLimit is what the partner's rate headers said (page "rate-limits"). A
-// number that was missing or unreadable is -1.
-type RateLimit struct {
-	Limit     int // calls per minute
-	Remaining int // calls left
-	Reset     int // seconds until the count starts anew
-	Used      int // calls counted so far; the partner spells this header in two ways
-}
-
-var noRateLimit = RateLimit{Limit: -1, Remaining: -1, Reset: -1, Used: -1}
-
-func rateLimitOf(h http.Header) RateLimit {
-	used := headerNumber(h, "rateLimit-used")
-	if used < 0 {
-		used = headerNumber(h, "rateLimit-ssed")
-	}
-	return RateLimit{
-		Limit:     headerNumber(h, "rateLimit-limit"),
-		Remaining: headerNumber(h, "rateLimit-remaining"),
-		Reset:     headerNumber(h, "rateLimit-reset"),
-		Used:      used,
-	}
-}
-
 // headerNumber returns the header's value, or -1 if it is no number from 0 up.
 func headerNumber(h http.Header, name string) int {
 	n, err := strconv.ParseInt(strings.TrimSpace(h.Get(name)), 10, 32)

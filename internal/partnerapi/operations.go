@@ -79,7 +79,7 @@ func (c *Client) customer(ctx context.Context, r request, call Call) (Customer, 
 		return Customer{}, ans, c.unreadable(r, ans, trouble)
 	}
 	customer.RequestID = c.tokens.vault.token(requestIDOf(ans.header))
-	customer.Sent, customer.Limit = ans.sent, rateLimitOf(ans.header)
+	customer.Sent = ans.sent
 	return customer, ans, nil
 }
 

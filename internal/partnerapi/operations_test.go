@@ -28,7 +28,6 @@ func TestActivateSendsWhatThePartnerAsksFor(t *testing.T) {
 			t.Errorf("headers %v, protocol %s", r.Header, r.Proto)
 		}
 		w.Header().Set("X-Request-Id", "r-1")
-		w.Header().Set("rateLimit-remaining", "17")
 		_, _ = w.Write([]byte(activeObject + "\n"))
 	})
 	started := 0
@@ -37,7 +36,7 @@ func TestActivateSendsWhatThePartnerAsksFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got.Object) != activeObject || !got.Active || got.Domain != "hinode-foods.example" ||
-		got.PartnershipStatus != "TRANSFER_READY" || got.RequestID != "r-1" || got.Sent != 1 || got.Limit.Remaining != 17 {
+		got.PartnershipStatus != "TRANSFER_READY" || got.RequestID != "r-1" || got.Sent != 1 {
 		t.Errorf("customer %+v, object %s", got, got.Object)
 	}
 	if started != 1 || p.requests.Load() != 1 {
@@ -291,7 +290,7 @@ func TestRefusalNeedsNoBody(t *testing.T) {
 	}, readyMade("ready"))
 	_, err := c.Activate(t.Context(), ourID, Call{})
 	e := failed(t, err, Refused)
-	if e.Status != 400 || e.Code != "INVALID_PARAMETER" || e.MaybeApplied() || e.RetryAfter != -1 || e.Limit != noRateLimit {
+	if e.Status != 400 || e.Code != "INVALID_PARAMETER" || e.MaybeApplied() || e.RetryAfter != -1 {
 		t.Errorf("%+v", e)
 	}
 	if want := "partner activate of customer 51200931: refused: HTTP 400 INVALID_PARAMETER: the partner said a definite no"; e.Error() != want {

@@ -71,10 +71,10 @@ func kept(t *testing.T, partner http.Handler, mods ...func(*Config)) *Client {
 // grants is a token endpoint that lets each token live so long, and knows when it was asked. Its tokens serve for an activate.
 type grants struct {
 	life  time.Duration
-	takes time.Duration       // each fetch
 	fails func(fetch int) int // HTTP status of a fetch, counted from 1; nil or 0: granted
 
 	mu      sync.Mutex
+	takes   time.Duration // each fetch
 	asked   []time.Time
 	atOnce  int
 	most    int
@@ -101,9 +101,10 @@ func (g *grants) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := len(g.asked)
 	g.atOnce++
 	g.most = max(g.most, g.atOnce)
+	takes := g.takes
 	g.mu.Unlock()
 	select {
-	case <-time.After(g.takes):
+	case <-time.After(takes):
 	case <-r.Context().Done():
 	}
 	g.mu.Lock()
@@ -119,6 +120,12 @@ func (g *grants) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	g.ends["Bearer "+issued(int32(n))] = now.Add(g.life)
 	_, _ = fmt.Fprintf(w, `{"access_token":%q,"expires_in":"%d","scope":"partner"}`, issued(int32(n)), int(g.life/time.Second))
+}
+
+func (g *grants) slow(takes time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.takes = takes
 }
 
 func (g *grants) fetches() []time.Time {
@@ -186,12 +193,13 @@ func TestReplicasDoNotRenewTogether(t *testing.T) {
 	signingKey()
 	synctest.Test(t, func(t *testing.T) {
 		const replicas = 20
-		g := &grants{life: time.Hour, takes: time.Second}
+		g := &grants{life: time.Hour}
 		for range replicas {
 			if err := kept(t, g).EnsureToken(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
+		g.slow(2 * time.Second)
 		<-time.After(time.Hour)
 		if n := len(g.fetches()); n != 2*replicas || g.most > replicas/4 {
 			t.Errorf("%d fetches, %d at once", n, g.most)
@@ -298,7 +306,7 @@ func TestRunEndsDuringARenewal(t *testing.T) {
 		if err := c.EnsureToken(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		g.takes = 20 * time.Second
+		g.slow(20 * time.Second)
 		<-time.After(55*time.Minute + time.Second) // it is under way
 		if len(g.fetches()) != 2 {
 			t.Fatalf("%d fetches", len(g.fetches()))

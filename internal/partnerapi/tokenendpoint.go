@@ -68,7 +68,7 @@ func (t *tokens) exchange(ctx context.Context, secret, assertion string) (token,
 	}
 	if !covers(text(reader.values, "scope"), t.cfg.Scope) {
 		fail := misconfigured("the token was granted without the scope: check " + settingScope + " and the app's scopes in the Developer Console")
-		t.fill(fail, reader.ans)
+		fail.fill(reader.ans, &t.vault)
 		return token{}, fail, false
 	}
 	life := lifeOf(reader.values["expires_in"])
@@ -97,13 +97,8 @@ func (t *tokens) refusal(r *endpointReader) (*Error, bool) {
 	default:
 		fail = temporary("the token endpoint gave no token")
 	}
-	t.fill(fail, r.ans)
+	fail.fill(r.ans, &t.vault)
 	return fail, again
-}
-
-func (t *tokens) fill(e *Error, ans *answer) {
-	e.fill(ans, &t.vault)
-	e.Limit = noRateLimit // the numbers are of another limit than the operations'
 }
 
 // drift compares the answer's Date with our clock: a wrong one makes every
