@@ -2,6 +2,7 @@ package partnerapi
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"io"
@@ -34,15 +35,16 @@ func readAnswer(resp *http.Response) *answer {
 	if resp.StatusCode/100 == 2 {
 		limit = maxBody
 	}
-	body, err := readBody(resp.Body, limit)
+	body, err := readBody(resp.Body, limit, resp.ContentLength)
 	_ = resp.Body.Close()
 	return &answer{status: resp.StatusCode, header: resp.Header, body: body, bodyErr: err}
 }
 
 // readBody reads at most limit bytes, before and after decompression. A body is
-// gzip if it begins so: some gateways compress unasked, some only claim to.
-func readBody(r io.Reader, limit int64) ([]byte, error) {
-	in := bufio.NewReader(io.LimitReader(r, limit+1))
+// gzip if it begins so: some gateways compress unasked, some only claim to. The
+// length that was announced, -1 for none, only spares making room again and again.
+func readBody(r io.Reader, limit, announced int64) ([]byte, error) {
+	in := bufio.NewReaderSize(io.LimitReader(r, limit+1), bytes.MinRead)
 	var src io.Reader = in
 	if magic, _ := in.Peek(2); string(magic) == "\x1f\x8b" {
 		unzipped, err := gzip.NewReader(in)
@@ -51,9 +53,11 @@ func readBody(r io.Reader, limit int64) ([]byte, error) {
 		}
 		src = unzipped
 	}
-	body, err := io.ReadAll(io.LimitReader(src, limit+1))
-	if int64(len(body)) > limit {
-		return body[:limit], errTooLong
+	var body bytes.Buffer
+	body.Grow(int(min(max(announced, 0), maxErrorBody)) + bytes.MinRead)
+	_, err := body.ReadFrom(io.LimitReader(src, limit+1))
+	if int64(body.Len()) > limit {
+		return body.Bytes()[:limit], errTooLong
 	}
-	return body, err
+	return body.Bytes(), err
 }

@@ -151,11 +151,7 @@ func checkEndpoints(apiURL, tokenURL string) (*url.URL, error) {
 		return nil, fmt.Errorf("%s and %s: set both to the partner's hosts (worksapis.com, worksmobile.com) or neither",
 			settingAPIURL, settingTokenURL)
 	}
-	api.Path = strings.TrimRight(api.Path, "/")
-	if api.Path == "" {
-		api.Path = "/" // without it a joined path would be relative
-	}
-	api.RawPath = ""
+	api.Path, api.RawPath = strings.TrimRight(api.Path, "/"), ""
 	return api, nil
 }
 

@@ -3,7 +3,6 @@ package partnerapi
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -55,18 +54,18 @@ func readCustomer(body []byte, cut bool, domainID int64, maxPayload int) (Custom
 	var c Customer
 	status := false // was shown, whatever it is
 	wanted := strconv.FormatInt(domainID, 10)
-	whole := scan(body, func(name string, value any) {
-		switch name {
+	whole := scan(body, func(name []byte, v value) {
+		switch string(name) {
 		case "domainId":
-			ours.add(isNumeral(value, wanted))
+			ours.add(isNumeral(v.decoded(), wanted))
 		case "enableActiveDomain":
-			active.add(value == true)
+			active.add(v.decoded() == true)
 		case "domain":
-			c.Domain = domainName(value)
+			c.Domain = domainName(v.decoded())
 		case "domainType":
-			c.DomainType = codeOf(value)
+			c.DomainType = codeOf(v.decoded())
 		case "partnership.status":
-			c.PartnershipStatus, status = codeOf(value), true
+			c.PartnershipStatus, status = codeOf(v.decoded()), true
 		}
 	})
 	switch {
@@ -83,17 +82,19 @@ func readCustomer(body []byte, cut bool, domainID int64, maxPayload int) (Custom
 		return Customer{}, "the answer was cut off before it showed the partnership's status"
 	}
 	c.Active = active.holds()
-	c.Object, c.Altered = keep(body, cut, maxPayload)
+	if whole && !cut {
+		c.Object, c.Altered = keep(body, maxPayload)
+	}
 	if c.Object == nil {
 		c.Omitted = len(body)
 	}
 	return c, ""
 }
 
-// keep returns body as JSON that can be embedded, and whether it was repaired;
-// nil if it is too long or not JSON from end to end.
-func keep(body []byte, cut bool, maxPayload int) (json.RawMessage, bool) {
-	if cut || len(body) > maxPayload {
+// keep returns body as JSON that can be embedded, and whether it was repaired; nil if it is too long or not JSON from end to
+// end. It is the body itself, without what stands around the object: nothing is encoded anew.
+func keep(body []byte, maxPayload int) (json.RawMessage, bool) {
+	if len(body) > maxPayload {
 		return nil, false
 	}
 	object := bytes.TrimSpace(bytes.TrimPrefix(body, byteOrderMark))
@@ -101,16 +102,10 @@ func keep(body []byte, cut bool, maxPayload int) (json.RawMessage, bool) {
 	if altered {
 		object = bytes.ToValidUTF8(object, []byte("\uFFFD"))
 	}
-	if len(object) > maxPayload || !embeddable(object) {
+	if len(object) > maxPayload || !json.Valid(object) {
 		return nil, false
 	}
 	return object, altered
-}
-
-// embeddable tells whether object is JSON that stays readable a few levels down in an
-// event: encoding/json reads no more than 10,000 levels.
-func embeddable(object []byte) bool {
-	return json.Valid(slices.Concat([]byte("[[[["), object, []byte("]]]]")))
 }
 
 // isNumeral compares digit by digit: ids have up to 19 digits, which a float64

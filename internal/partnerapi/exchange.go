@@ -124,8 +124,10 @@ func (c *Client) follow(ctx context.Context, r request, call Call, tok token, wr
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	target := c.base.JoinPath(r.path)
-	target.RawQuery = r.query
+	first := *c.base
+	first.Path += r.path
+	first.RawQuery = r.query
+	target := &first
 	for hop := 0; ; hop++ {
 		g := &gate{now: c.now, deadline: deadline, starting: call.Starting, method: r.method, sent: written, before: written}
 		ans, fail := c.send(ctx, r, target, tok, g)

@@ -69,7 +69,7 @@ func requestIDOf(h http.Header) string {
 	slices.Sort(names)
 	for _, part := range []string{"request-id", "trace"} {
 		for _, name := range names {
-			if !strings.Contains(strings.ToLower(name), part) {
+			if !containsFold(name, part) {
 				continue
 			}
 			if id := printable(h.Get(name)); requestIDPattern.MatchString(id) {
@@ -78,6 +78,16 @@ func requestIDOf(h http.Header) string {
 		}
 	}
 	return ""
+}
+
+// containsFold is strings.Contains for ASCII in any case.
+func containsFold(s, part string) bool {
+	for i := range len(s) - len(part) + 1 {
+		if strings.EqualFold(s[i:i+len(part)], part) {
+			return true
+		}
+	}
+	return false
 }
 
 func printable(s string) string {

@@ -178,7 +178,7 @@ func TestCustomerMayBeInactive(t *testing.T) {
 func TestScanNamesWhatItShows(t *testing.T) {
 	t.Parallel()
 	var got []string
-	whole := scan([]byte(`{"a":1,"b":{"c":"x","d":{"e":1,"c":2}},"f":[{"g":1},"h"],"i":null} trailing`), func(name string, value any) {
+	whole := ourScan([]byte(`{"a":1,"b":{"c":"x","d":{"e":1,"c":2}},"f":[{"g":1},"h"],"i":null} trailing`), func(name string, value any) {
 		got = append(got, fmt.Sprint(name, "=", value))
 	})
 	if want := "a=1 b={ b.c=x b.d={ f=[ i=<nil>"; strings.Join(got, " ") != want || !whole {
@@ -189,9 +189,11 @@ func TestScanNamesWhatItShows(t *testing.T) {
 func TestReadBodyHoldsNoMoreThanItsLimit(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{"plain": strings.Repeat("x", 1<<20), "zipped": zipped(strings.Repeat("x", 1<<20))} {
-		got, err := readBody(strings.NewReader(body), 1<<10)
-		if len(got) != 1<<10 || cap(got) > 1<<14 || !errors.Is(err, errTooLong) {
-			t.Errorf("%s: %d bytes, room for %d, %v", name, len(got), cap(got), err)
+		for announced, most := range map[int64]int{-1: 1 << 14, 1 << 10: 1 << 14, 1 << 40: 2 * maxErrorBody} {
+			got, err := readBody(strings.NewReader(body), 1<<10, announced)
+			if len(got) != 1<<10 || cap(got) > most || !errors.Is(err, errTooLong) {
+				t.Errorf("%s, %d announced: %d bytes, room for %d, %v", name, announced, len(got), cap(got), err)
+			}
 		}
 	}
 }

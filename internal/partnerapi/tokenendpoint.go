@@ -139,7 +139,7 @@ func (r *endpointReader) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, secured.mark(err)
 	}
-	body, err := readBody(resp.Body, maxErrorBody)
+	body, err := readBody(resp.Body, maxErrorBody, resp.ContentLength)
 	_ = resp.Body.Close()
 	r.ans = &answer{status: resp.StatusCode, header: resp.Header, body: body, bodyErr: err}
 	values, whole := members(body)
