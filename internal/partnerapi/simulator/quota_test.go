@@ -111,3 +111,48 @@ func TestRefusalTexts(t *testing.T) {
 		}
 	}
 }
+
+// TestTheDocumentedLimits: 240 in a fixed minute for each operation and five at once over all, and what may become of them.
+func TestTheDocumentedLimits(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	p := start(t, limited(clock), func(o *simulator.Options) {
+		o.RatePerMinute, o.MaxConcurrent = simulator.DefaultRatePerMinute, simulator.DefaultMaxConcurrent
+	})
+	expect := func(what string, status int, limit, remaining, used string) {
+		t.Helper()
+		got := p.lookup()
+		if h := got.header; got.status != status || h.Get("rateLimit-limit") != limit || h.Get("rateLimit-remaining") != remaining || h.Get("rateLimit-used") != used {
+			t.Fatalf("%s: %d with %v", what, got.status, h)
+		}
+	}
+	for range 238 {
+		p.lookup().has(t, 200)
+	}
+	expect("the last but one", 200, "240", "1", "239")
+	expect("the last of a minute", 200, "240", "0", "240")
+	expect("one more", 429, "240", "0", "241")
+	p.activate().has(t, 200)
+
+	clock.pass(time.Minute)
+	expect("the next minute", 200, "240", "239", "1")
+	p.Script(7, simulator.OpCustomer, "eaten=100", "more-remaining", "no-rate-headers")
+	expect("another client has eaten 100", 200, "240", "138", "102")
+	expect("more seem to remain than before", 200, "240", "240", "103")
+	expect("no headers", 200, "", "", "")
+	expect("afterwards", 200, "240", "135", "105")
+	p.Script(0, "", "limit=60")
+	expect("the limit drops below what is used", 429, "60", "0", "106")
+	clock.pass(time.Minute)
+	expect("and stays there", 200, "60", "59", "1")
+
+	p.Script(7, simulator.OpActivate, "mute*5")
+	var wg sync.WaitGroup
+	for range 5 {
+		wg.Go(func() { p.within(500*time.Millisecond, "POST", "/customers/7/activate") })
+	}
+	p.until("five requests", func() bool { return p.Journal().MaxConcurrent == 5 })
+	expect("a sixth at once", 429, "", "", "")
+	wg.Wait()
+	p.until("room again", func() bool { return p.lookup().status == 200 })
+}
