@@ -110,6 +110,7 @@ func (w *Worker) askOnce(ctx context.Context, claim *events.Record, op activatio
 			defer cancel()
 			return permit.Again(beginning)
 		},
+		Answered: func(l partnerapi.Limits) { w.Pacer.Answered(string(op), l.Remaining, l.Reset) },
 	}
 	var customer partnerapi.Customer
 	var values partnerapi.DNSValues

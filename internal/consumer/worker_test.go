@@ -554,3 +554,28 @@ func TestPaceAndConcurrencyAreKeptAtThePartner(t *testing.T) {
 		t.Errorf("%d requests at once, allowed are 3", j.MaxConcurrent)
 	}
 }
+
+// Where the partner has less left than we believe, its headers tell before a 429 does.
+func TestThePartnersOwnCountIsHeeded(t *testing.T) {
+	t.Parallel()
+	const most, customers = 15, 25
+	h := build(t, simulator.Options{RatePerMinute: most}, func(o *consumer.Options, _ *partnerapi.Config) {
+		o.Pacer = pacer(o.JetStream, quota.Limits{Peak: quota.Rate{N: 240, Per: time.Minute}, Concurrency: 3})
+	})
+	h.start()
+	for id := int64(7600); id < 7600+customers; id++ {
+		h.announce(id, "e")
+	}
+	activates := func() (n int) {
+		for _, c := range h.partner.Journal().Calls {
+			if c.Op == simulator.OpActivate {
+				n++
+			}
+			if c.Status == 429 {
+				t.Errorf("%s of %d was one too many", c.Op, c.DomainID)
+			}
+		}
+		return n
+	}
+	eventually(t, "what the partner has left in this minute is used", func() bool { return activates() >= most }, func() string { return fmt.Sprint(activates()) })
+}

@@ -40,7 +40,7 @@ func BenchmarkActivate(b *testing.B) {
 		h.Set(name, value)
 	}
 	c.transport.RegisterProtocol("http", canned{h})
-	call := Call{Before: time.Now().Add(time.Hour), Starting: func() {}, Answered: func(Limits) {}}
+	call := Call{Before: time.Now().Add(time.Hour), Starting: func() bool { return true }, Answered: func(Limits) {}}
 	b.ReportAllocs()
 	for b.Loop() {
 		got, err := c.Activate(b.Context(), ourID, call)

@@ -41,7 +41,7 @@ func TestWhatArrivesWasAnnounced(t *testing.T) {
 				}
 				sim.Script(id, "", fault)
 				begun, told := 0, 0
-				got, err := c.Activate(t.Context(), id, Call{Starting: func() { begun++ }, Answered: func(Limits) { told++ }})
+				got, err := c.Activate(t.Context(), id, Call{Starting: func() bool { begun++; return true }, Answered: func(Limits) { told++ }})
 				sent := got.Sent
 				if e, ok := errors.AsType[*Error](err); ok {
 					sent = e.Sent
