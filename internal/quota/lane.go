@@ -6,7 +6,8 @@ import (
 )
 
 // Lane says who goes first among those that wait, over all replicas: the smaller one, and within a lane whoever came
-// first. An operation without room stops nobody who wants another.
+// first. An operation without room stops nobody who wants another, but for one case: while somebody in Fresh waits for the pace,
+// Waiting and Replay have no more than their parts, since what they ask first leads to requests in Running.
 //
 // Running is neither held up nor counted: it is what those already served need to come to an
 // end, a few requests each. Of all other leaves that somebody in Waiting could have used at
@@ -71,6 +72,7 @@ type choice struct {
 	lines  []*line
 	passed passed
 	room   func(string, Lane) bool // is there room for an operation, in a lane
+	paced  func(string) bool       // may it be the pace alone that there is none
 	places bool                    // is a place of simultaneous requests free
 }
 
@@ -85,7 +87,9 @@ type passed struct {
 // while its lane gets its share by another; counted by operation alone, one that is never given could.
 func (c choice) next() (chosen *line, could [allLanes]*line) {
 	var due [allLanes]*line // those who could have leave and have been patient
+	behind := false         // is somebody in Fresh next who waits for the pace
 	for _, l := range c.lines {
+		behind = behind || l.lane == Fresh && c.paced(l.operation)
 		if l.lane != again && !c.places || !c.room(l.operation, l.lane) {
 			continue
 		}
@@ -99,7 +103,12 @@ func (c choice) next() (chosen *line, could [allLanes]*line) {
 			due[lane] = could[lane]
 		}
 	}
-	for _, l := range []*line{could[again], could[Running], due[Waiting], due[Replay], could[Fresh], could[Waiting], could[Replay]} {
+	rest := []*line{could[Waiting], could[Replay]}
+	if behind && could[Fresh] == nil {
+		// What they ask now leads to requests that nobody holds up, and these would go before those in Fresh.
+		rest = nil
+	}
+	for _, l := range append([]*line{could[again], could[Running], due[Waiting], due[Replay], could[Fresh]}, rest...) {
 		if l != nil {
 			return l, could
 		}

@@ -9,7 +9,7 @@ import (
 
 const (
 	// grace is how long a replica is believed to live beyond the longest request it may have sent.
-	grace = 4 * time.Second
+	grace = 2 * time.Second
 	// turnTime is how long places pass from hand to hand within a replica before the others are asked.
 	turnTime = 100 * time.Millisecond
 	// idleTime is how long a place is kept that nobody here wants, and what has ended is kept to be written down with something else.
@@ -48,7 +48,7 @@ type planner struct {
 func (p *Pacer) plan(now time.Time) plan {
 	lo, hi := p.clock.now(now)
 	pl := &planner{Pacer: p, now: now, lo: lo, hi: hi, next: p.shared.clone(), left: map[string]int{}}
-	pl.next.settle(lo, p.limits)
+	pl.next.settle(lo, hi, p.limits)
 	me := pl.next.Replicas[p.Replica]
 	if me == nil {
 		me = &replica{}
@@ -205,6 +205,7 @@ func (pl *planner) choose(me *replica) (grants []*waiter, rivals bool) {
 	busy := pl.busy
 	c := choice{lines: append(lines, elsewhere...), passed: as}
 	c.room = func(name string, lane Lane) bool { return pl.free(name, lane) <= pl.lo }
+	c.paced = func(name string) bool { return pl.operation(name).Paused <= pl.lo }
 	for {
 		c.places = pl.others+busy+pl.leftPlaces < pl.Concurrency
 		l, could := c.next()

@@ -112,7 +112,7 @@ func (p *Pacer) trim(l *line, now time.Time) bool {
 func (p *Pacer) serve(now time.Time) {
 	p.used = now
 	for p.queued > 0 && p.shared != nil && p.mine(now) {
-		c := choice{lines: p.lines(now), passed: p.shared.passed(p.limits), places: p.busy < p.held, room: p.unlimited}
+		c := choice{lines: p.lines(now), passed: p.shared.passed(p.limits), places: p.busy < p.held, room: p.unlimited, paced: func(string) bool { return false }}
 		if p.rivals && !oneLane(append(c.lines, p.elsewhere(p.shared, now, 0)...)) {
 			break // whose turn it is, only the record can tell
 		}

@@ -135,7 +135,7 @@ func (r *record) operation(name string, limits []Rate) *operation {
 			}
 		}
 		if n := len(w.ends); n > 0 {
-			w.settle(w.ends[n-1].at)
+			w.settle(w.ends[n-1].at, w.ends[n-1].at)
 		}
 		op.Windows = append(op.Windows, w)
 	}
@@ -154,10 +154,10 @@ func (op *operation) window(per time.Duration) *window {
 // longestLease is the farthest ahead that the end of a lease can lie, unless the server's clock was set back.
 const longestLease = 15 * time.Minute
 
-// settle brings the record to a time: whoever was not heard of is gone, with all requests that they may have sent ended
-// when their lease did; what is older than its window is dropped; and what lies in the future because the server's
-// clock was set back counts as now.
-func (r *record) settle(now int64, limits []Rate) {
+// settle brings the record to a time, known at least and at most: whoever was not heard of is gone, with all requests that
+// they may have sent ended when their lease did; what is older than its window is dropped; and what certainly lies in the
+// future, because the server's clock was set back, counts as now.
+func (r *record) settle(now, most int64, limits []Rate) {
 	for id, rep := range r.Replicas {
 		if rep.Until = min(rep.Until, now+longestLease.Microseconds()); rep.Until > now {
 			continue
@@ -168,13 +168,13 @@ func (r *record) settle(now int64, limits []Rate) {
 		delete(r.Replicas, id)
 	}
 	for name, op := range r.Operations {
-		op.Latest = min(op.Latest, now)
+		op.Latest = min(op.Latest, most)
 		if op.Credit != nil && op.Credit.Until <= now {
 			op.Credit = nil
 		}
 		counted := 0
 		for _, w := range op.Windows {
-			w.settle(now)
+			w.settle(now, most)
 			counted += len(w.ends)
 		}
 		if counted+r.open(name) == 0 && op.Credit == nil && op.Paused <= now && op.Gentle <= now && op.Passed == (counts{}) {

@@ -23,15 +23,15 @@ func TestWindow(t *testing.T) {
 	if _, ok := w.free(6); ok {
 		t.Error("six of five are out at some time")
 	}
-	w.settle(1_007_999)
+	w.settle(1_007_999, 1_007_999)
 	if n := w.count(); n != 5 {
 		t.Errorf("%d in the window just before its end, want 5", n)
 	}
-	w.settle(1_008_000)
+	w.settle(1_008_000, 1_008_000)
 	if n := w.count(); n != 3 {
 		t.Errorf("%d in the window at its end, want 3", n)
 	}
-	w.settle(0) // the clock was set back
+	w.settle(0, 0) // the clock was set back
 	if want := []end{{0, 3}}; !reflect.DeepEqual(w.ends, want) {
 		t.Errorf("ends are %v, want %v", w.ends, want)
 	}
@@ -70,7 +70,7 @@ func FuzzRecord(f *testing.F) {
 		p.mu.Lock()
 		pl := p.plan(time.Now())
 		p.mu.Unlock()
-		pl.next.settle(time.Now().UnixMicro(), limits)
+		pl.next.settle(time.Now().UnixMicro(), time.Now().UnixMicro(), limits)
 		first, err := pl.next.encode()
 		if err != nil {
 			t.Fatal(err)

@@ -42,14 +42,15 @@ func (w *window) add(at int64, n int) {
 	w.ends = slices.Insert(w.ends, i, end{at, n})
 }
 
-// settle drops what is older than the window. A step may end a little after now, but what is later was set by another clock.
-func (w *window) settle(now int64) {
+// settle drops what is older than the window at a time, known at least and at most. A step may end a little later, but what is
+// beyond that was set by another clock.
+func (w *window) settle(now, most int64) {
 	i := 0
 	for i < len(w.ends) && w.ends[i].at <= now-w.Per {
 		i++
 	}
 	w.ends = slices.Delete(w.ends, 0, i)
-	last := w.endOfStep(now)
+	last := w.endOfStep(most)
 	for n := len(w.ends); n > 0 && w.ends[n-1].at > last; n-- {
 		if n > 1 && w.ends[n-2].at >= last {
 			w.ends[n-2].n += w.ends[n-1].n
