@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Caps are what workers were configured to keep.
+// Caps are what workers were configured to keep. A call that arrives while nobody holds a claim on its customer was frozen on its way,
+// or is a breach already: when it was sent its sender alone knows, and so it is held against no cap.
 type Caps struct {
 	Concurrency int           // calls at once; 0: not checked
 	Windows     []Window      // of each operation by itself
@@ -24,18 +25,20 @@ type Window struct {
 	Per   time.Duration
 }
 
-// checkCaps counts the calls of each worker, which is told by the claim that they lie in, or of all.
+// checkCaps counts the calls of each worker, which is told by the claim that they lie in, or of all. What a worker asks about
+// nobody in particular counts for all alone.
 func (a *auditor) checkCaps() {
 	if a.Caps.Concurrency == 0 && len(a.Caps.Windows) == 0 {
 		return
 	}
 	byWorker := map[string][]Call{}
 	for _, c := range a.Calls {
-		name := "all workers"
-		if !a.Caps.Fleet {
-			if name = a.holder(c); name == "" {
-				continue
-			}
+		name := a.holder(c)
+		if name == "" && (!a.Caps.Fleet || c.DomainID != 0) {
+			continue
+		}
+		if a.Caps.Fleet {
+			name = "all workers"
 		}
 		byWorker[name] = append(byWorker[name], c)
 	}

@@ -24,7 +24,10 @@ func (g *game) audit(ctx context.Context, journal simulator.Journal) (*audit.Rep
 	report, err := audit.Run(ctx, g.js, audit.Options{
 		Streams: events.StreamsOf(events.DefaultStream), Intake: events.DefaultIntakeStream,
 		Skew: clockSpread, Calls: callsOf(journal), Hold: g.plan.longestFreeze() + longestWay,
-		Caps: audit.Caps{Concurrency: concurrency, Waited: timeout - longestWay + 50*ms},
+		Caps: audit.Caps{
+			Fleet: true, Concurrency: concurrency, Waited: timeout - longestWay + 50*ms,
+			Windows: []audit.Window{{Calls: g.plan.rate(), Per: time.Minute}}, Jitter: longestWay,
+		},
 	}, nil)
 	if err != nil {
 		return nil, err

@@ -179,7 +179,7 @@ func (g *game) start(ctx context.Context, binary string) error {
 	if err := os.WriteFile(filepath.Join(g.site.dir, classification), []byte(known), 0o600); err != nil {
 		return err
 	}
-	g.fleet = &fleet{site: g.site, binary: binary, env: append(g.partner.env(), settings(g.site.dir)...), tags: g.tags, notes: g.notes}
+	g.fleet = &fleet{site: g.site, binary: binary, env: append(g.partner.env(), settings(g.site.dir, g.plan.rate())...), tags: g.tags, notes: g.notes}
 	if err := g.setUp(ctx, binary); err != nil {
 		return err
 	}
@@ -205,8 +205,8 @@ func (g *game) grant(guest Guest) {
 	}
 }
 
-// settings are the same for all workers: a lease as short as can be, and no limit of the rate.
-func settings(dir string) []string {
+// settings are the same for all workers: a lease as short as can be, and one quota for all of them.
+func settings(dir string, rate int) []string {
 	return []string{
 		"WORKER_CLASSIFICATION=" + filepath.Join(dir, classification),
 		"WORKER_CONSOLE_ADDR=off",
@@ -215,7 +215,7 @@ func settings(dir string) []string {
 		"WORKER_LEASE=" + lease.String(),
 		"LINEWORKS_TIMEOUT=" + timeout.String(),
 		fmt.Sprintf("LINEWORKS_CONCURRENCY=%d", concurrency),
-		"LINEWORKS_RATE=0",
+		fmt.Sprintf("LINEWORKS_RATE=%d/m", rate),
 		"LINEWORKS_SUSTAINED_RATE=0",
 		"WORKER_SWEEP_INTERVAL=2s",
 		"WORKER_DNS_SCHEDULE=watch=1s/2s,call=10s/20s,visible=1s/2s/4s",
@@ -227,7 +227,7 @@ func settings(dir string) []string {
 // classification is the file of the answers that workers know.
 const classification = "classification.yaml"
 
-// concurrency is a worker's simultaneous requests.
+// concurrency are the simultaneous requests of all workers.
 const concurrency = 16
 
 // connect makes the connection of the announcements and of the audit, past the proxies.

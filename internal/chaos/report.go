@@ -27,7 +27,7 @@ func (g *game) report(journal simulator.Journal, a *audit.Report) string {
 		sum("took effect, and the answer was lost", c.lost),
 		sum("for a customer active already", c.again),
 		sum("frozen on the way", a.Partner.Frozen),
-		sum("most of one worker at once", a.Partner.AtOnce),
+		sum("most of all workers at once", a.Partner.AtOnce),
 	})
 	section("ledger", []string{
 		sum("records", a.Ledger.Records),
