@@ -13,6 +13,8 @@ import (
 const (
 	// longestWay is how long a proxy may hold up a request or its answer: the latency and jitter of kinds, and a little.
 	longestWay = time.Second
+	// windows is how many windows of the rate are looked at together.
+	windows = 3
 	// auditLimit is how long the reading may take.
 	auditLimit = 5 * time.Minute
 )
@@ -26,7 +28,8 @@ func (g *game) audit(ctx context.Context, journal simulator.Journal) (*audit.Rep
 		Skew: clockSpread, Calls: callsOf(journal), Hold: g.plan.longestFreeze() + longestWay,
 		Caps: audit.Caps{
 			Fleet: true, Concurrency: concurrency, Waited: timeout - longestWay + 50*ms,
-			Windows: []audit.Window{{Calls: g.plan.rate(), Per: time.Minute}}, Jitter: longestWay,
+			// What is allowed in a second is allowed so often in so many; a request can be on its way for as long as one of them.
+			Windows: []audit.Window{{Calls: windows * g.plan.rate(), Per: windows * time.Second}}, Jitter: longestWay,
 		},
 	}, nil)
 	if err != nil {

@@ -215,7 +215,7 @@ func settings(dir string, rate int) []string {
 		"WORKER_LEASE=" + lease.String(),
 		"LINEWORKS_TIMEOUT=" + timeout.String(),
 		fmt.Sprintf("LINEWORKS_CONCURRENCY=%d", concurrency),
-		fmt.Sprintf("LINEWORKS_RATE=%d/m", rate),
+		fmt.Sprintf("LINEWORKS_RATE=%d/s", rate),
 		"LINEWORKS_SUSTAINED_RATE=0",
 		"WORKER_SWEEP_INTERVAL=2s",
 		"WORKER_DNS_SCHEDULE=watch=1s/2s,call=10s/20s,visible=1s/2s/4s",

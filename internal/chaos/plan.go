@@ -82,10 +82,10 @@ func newPlan(o options, points []string) Plan {
 	return plan
 }
 
-// rate is what all workers together may do of each operation in a minute: half as much again as there are customers to announce, so
+// rate is what all workers together may do of each operation in a second: half as much again as there are customers to announce, so
 // that it is enough for what has to be repeated, and too little for what has gathered in an outage.
 func (p Plan) rate() int {
-	return max(1, int(math.Ceil(1.5*float64(len(p.Guests))/p.End.Minutes())))
+	return max(1, int(math.Ceil(1.5*float64(len(p.Guests))/p.End.Seconds())))
 }
 
 // planner draws the parts of a plan.
