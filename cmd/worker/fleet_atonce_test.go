@@ -15,7 +15,7 @@ import (
 func TestAtOnceOverAKilledFleet(t *testing.T) {
 	t.Parallel()
 	const atOnce = 3
-	customers, kills := size(24, 9), size(4, 2)
+	customers, kills := size(16, 8), size(3, 2)
 	s := newFleetSite(t, simulator.Options{})
 	s.partner.SetMix(1, "late=1s")
 	view := viewLedger(t, s.js)
@@ -36,7 +36,7 @@ func TestAtOnceOverAKilledFleet(t *testing.T) {
 		}
 		r.take(r.named(holders[0])).Kill()
 		r.start()
-		pause(t.Context(), changeEvery)
+		pause(t.Context(), diesEvery)
 	}
 	view.awaitActive(r, customers)
 	r.stop()

@@ -26,7 +26,7 @@ func TestClocksApartKeepOneQuota(t *testing.T) {
 	began := time.Now()
 	for i := 0; view.begun() < customers*2/3 && time.Since(began) < workTimeout; i++ {
 		s.awaitCalls(r, simulator.OpActivate, 1)
-		pause(t.Context(), changeEvery)
+		pause(t.Context(), leavesEvery)
 		r.start(clocks[i%len(clocks)]).AwaitReady(startTimeout)
 		r.take(r.live[0]).Term()
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"activation-worker/internal/events"
 	"activation-worker/internal/partnerapi/simulator"
 )
 
@@ -35,8 +36,8 @@ func TestAFleetPausesTogether(t *testing.T) {
 			s.awaitCalls(r, simulator.OpActivate, customers/4)
 			s.partner.Script(0, simulator.OpActivate, c.fault)
 			refused := s.awaitRefused(r)
-			s.backfill(fleetFirstID + customers)
-			r.start() // and it keeps to what the others were told
+			s.owe(fleetFirstID+customers, 1, events.Backlog) // who is looked up first
+			r.start()                                        // and it keeps to what the others were told
 
 			if c.returns {
 				view.awaitActive(r, customers+1)

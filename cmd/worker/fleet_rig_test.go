@@ -181,7 +181,7 @@ func (s *site) kept(perSecond, atOnce int) simulator.Journal {
 	j := s.partner.Journal()
 	for _, op := range []simulator.Operation{simulator.OpActivate, simulator.OpCustomer} {
 		if got := j.Peak(op, time.Second); perSecond > 0 && got > perSecond {
-			s.t.Errorf("%d %s calls arrived within a second, at most %d are allowed", got, op, perSecond)
+			s.t.Errorf("%d %s calls arrived within a second, at most %d are allowed:\n%s", got, op, perSecond, around(j.Of(0, op), perSecond))
 		}
 	}
 	if j.MaxConcurrent > atOnce {
@@ -196,6 +196,21 @@ func (s *site) kept(perSecond, atOnce int) simulator.Journal {
 		}
 	}
 	return j
+}
+
+// around tells of the calls before and in the first window that has too many: when each arrived, and how it ended.
+func around(calls []simulator.Call, most int) string {
+	var b strings.Builder
+	for last := most; last < len(calls); last++ {
+		if calls[last].At.Sub(calls[last-most].At) >= time.Second {
+			continue
+		}
+		for _, c := range calls[max(0, last-2*most):min(len(calls), last+most)] {
+			fmt.Fprintf(&b, "%s %d, ended after %s with %d, lost: %t\n", c.At.Format("05.000"), c.DomainID, c.EndedAt.Sub(c.At).Round(time.Millisecond), c.Status, c.Lost)
+		}
+		break
+	}
+	return b.String()
 }
 
 // unrefused fails where the partner had to say that it was too much.

@@ -14,8 +14,8 @@ import (
 func TestAFleetSpendsOneQuota(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]spending{
-		"leaving": {size(300, 100), (*replicas).relieve, 0.75},
-		"killed":  {size(300, 100), (*replicas).replace, 0.60},
+		"leaving": {size(300, 100), (*replicas).relieve, leavesEvery, 0.75},
+		"killed":  {size(300, 100), (*replicas).replace, diesEvery, 0.60},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -35,8 +35,8 @@ func TestAFleetSpendsOneQuota(t *testing.T) {
 //	go test -run '^$' -bench AFleetSpendsOneQuota -benchtime 5x ./cmd/worker
 func BenchmarkAFleetSpendsOneQuota(b *testing.B) {
 	for name, c := range map[string]spending{
-		"leaving": {300, (*replicas).relieve, 0},
-		"killed":  {300, (*replicas).replace, 0},
+		"leaving": {300, (*replicas).relieve, leavesEvery, 0},
+		"killed":  {300, (*replicas).replace, diesEvery, 0},
 	} {
 		b.Run(name, func(b *testing.B) {
 			used, ofMost := 0.0, 0.0
@@ -54,11 +54,16 @@ func BenchmarkAFleetSpendsOneQuota(b *testing.B) {
 type spending struct {
 	customers int
 	change    func(*replicas) // one goes and another comes
+	every     time.Duration
 	floor     float64
 }
 
-// changeEvery is between two changes of the fleet.
-const changeEvery = 1500 * time.Millisecond
+// One of three replicas goes so often. What one that dies was given comes back after six seconds, so that with more deaths the quota
+// is spent on the dead.
+const (
+	leavesEvery = time.Second
+	diesEvery   = 3 * time.Second
+)
 
 // spend lets a fleet work the backlog off and checks what must hold.
 func (c spending) spend(t testing.TB) (*site, spent) {
@@ -75,7 +80,7 @@ func (c spending) spend(t testing.TB) (*site, spent) {
 	for begun := 0; begun < c.customers*2/3; begun = view.begun() {
 		c.change(r)
 		changes++
-		pause(t.Context(), changeEvery)
+		pause(t.Context(), c.every)
 	}
 	view.awaitActive(r, c.customers)
 	r.stop()
