@@ -61,7 +61,7 @@ func TestAFleetPausesTogether(t *testing.T) {
 
 // within are the calls that arrived in a span of time.
 func within(calls []simulator.Call, from, until time.Time) []simulator.Call {
-	return slices.DeleteFunc(calls, func(c simulator.Call) bool { return c.At.Before(from) || c.At.After(until) })
+	return slices.DeleteFunc(slices.Clone(calls), func(c simulator.Call) bool { return c.At.Before(from) || c.At.After(until) })
 }
 
 // awaitRefused waits until a call was answered 429 and says when.
