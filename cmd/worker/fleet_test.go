@@ -14,8 +14,8 @@ import (
 func TestAFleetSpendsOneQuota(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]spending{
-		"leaving": {size(300, 100), (*replicas).relieve, leavesEvery, 0.75},
-		"killed":  {size(300, 100), (*replicas).replace, diesEvery, 0.60},
+		"leaving": {size(300, 100), (*replicas).relieve, leavesEvery, fleetRate, 0.75},
+		"killed":  {size(300, 200), (*replicas).replace, diesEvery, comesAgain, 0.60},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -35,8 +35,8 @@ func TestAFleetSpendsOneQuota(t *testing.T) {
 //	go test -run '^$' -bench AFleetSpendsOneQuota -benchtime 5x ./cmd/worker
 func BenchmarkAFleetSpendsOneQuota(b *testing.B) {
 	for name, c := range map[string]spending{
-		"leaving": {300, (*replicas).relieve, leavesEvery, 0},
-		"killed":  {300, (*replicas).replace, diesEvery, 0},
+		"leaving": {300, (*replicas).relieve, leavesEvery, fleetRate, 0},
+		"killed":  {300, (*replicas).replace, diesEvery, comesAgain, 0},
 	} {
 		b.Run(name, func(b *testing.B) {
 			used, ofMost := 0.0, 0.0
@@ -55,6 +55,7 @@ type spending struct {
 	customers int
 	change    func(*replicas) // one goes and another comes
 	every     time.Duration
+	last      int // with so many left to begin with, the fleet stays as it is
 	floor     float64
 }
 
@@ -63,6 +64,9 @@ type spending struct {
 const (
 	leavesEvery = time.Second
 	diesEvery   = 3 * time.Second
+	// comesAgain is how many customers the quota takes while that comes again which a dead replica had taken off the intake, half a
+	// lease later: they must not be the last ones, or it is not the quota that everybody waits for.
+	comesAgain = 7 * fleetRate
 )
 
 // spend lets a fleet work the backlog off and checks what must hold.
@@ -74,10 +78,8 @@ func (c spending) spend(t testing.TB) (*site, spent) {
 	s.crowd(fleetFirstID, c.customers)
 	s.awaitCalls(r, simulator.OpActivate, 1)
 
-	// What a killed replica has taken off the intake comes back after half a lease: the last third is without changes, so that the
-	// backlog ends when the quota allows it and not when a message comes again.
 	changes := 0
-	for begun := 0; begun < c.customers*2/3; begun = view.begun() {
+	for begun := 0; begun < c.customers-c.last; begun = view.begun() {
 		c.change(r)
 		changes++
 		pause(t.Context(), c.every)
