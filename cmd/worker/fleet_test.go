@@ -96,7 +96,8 @@ func (c spending) spend(t testing.TB) (*site, spent) {
 type spent struct {
 	calls   int
 	took    time.Duration
-	changes int // of the fleet, meanwhile
+	longest time.Duration // without a call: above all the places of one that died
+	changes int           // of the fleet, meanwhile
 }
 
 // used is calls over limit × time. The time is from the arrival of the first activate until every customer was claimed once; what
@@ -111,8 +112,8 @@ func (s spent) ofMost() float64 {
 }
 
 func (s spent) String() string {
-	return fmt.Sprintf("%d calls in %.2f s with %d changes of the fleet: %.3f of the quota used, %.3f of the most there can be",
-		s.calls, s.took.Seconds(), s.changes, s.used(), s.ofMost())
+	return fmt.Sprintf("%d calls in %.2f s with %d changes of the fleet: %.3f of the quota used, %.3f of the most there can be; at most %.2f s without a call",
+		s.calls, s.took.Seconds(), s.changes, s.used(), s.ofMost(), s.longest.Seconds())
 }
 
 // begun counts the customers who were claimed.
@@ -137,10 +138,9 @@ func (v *ledgerView) spent(j simulator.Journal, customers int) spent {
 	}
 	calls := j.Of(0, simulator.OpActivate)
 	got := spent{took: end.Sub(calls[0].At)}
-	for _, c := range calls {
-		if !c.At.After(end) {
-			got.calls++
-		}
+	last := calls[0].At
+	for _, c := range within(calls, last, end) {
+		got.calls, got.longest, last = got.calls+1, max(got.longest, c.At.Sub(last)), c.At
 	}
 	return got
 }
