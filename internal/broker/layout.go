@@ -132,6 +132,7 @@ func (l Layout) streams() []streamSpec {
 				MaxMsgsPerSubject: 1,
 				AllowRollup:       true,
 				AllowMsgSchedules: true,
+				AllowDirect:       true, // the sweep asks for many timers at once
 				Replicas:          l.Replicas,
 			},
 			remedy: "JetStream cannot change this: delete the stream and run `worker setup`; the ledger knows when each customer is due",

@@ -163,7 +163,7 @@ var streamRules = []rule[streamConfig]{
 		is: func(c streamConfig) string { return onOff(c.DenyPurge) },
 	},
 	{
-		setting: "allow direct", on: ledger | quota,
+		setting: "allow direct", on: ledger | quota | work,
 		is:  func(c streamConfig) string { return onOff(c.AllowDirect) },
 		fix: func(c *streamConfig, want streamConfig) { c.AllowDirect = want.AllowDirect },
 	},

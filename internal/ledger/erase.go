@@ -9,24 +9,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/events"
-	"activation-worker/internal/faults"
 )
 
 // Erase removes everything of a customer's family that is older than a record.
 func (l *Ledger) Erase(ctx context.Context, r *events.Record) error {
 	return l.purge(ctx, l.streams.Ledger, events.CustomerFamily(r.DomainID), r.Sequence)
-}
-
-// eraseLeft ends what an interrupted erasure has left, also of a customer who was announced anew since.
-func (l *Ledger) eraseLeft(ctx context.Context, r *events.Record) error {
-	first, err := l.get(ctx, l.streams.Ledger, map[string]any{"seq": 1, "next_by_subj": events.CustomerFamily(r.DomainID)})
-	if err != nil || first == nil || first.Sequence >= r.Sequence {
-		return err
-	}
-	faults.Before(faults.SweepErase)
-	err = l.Erase(ctx, r)
-	faults.After(faults.SweepErase)
-	return err
 }
 
 // EraseRejection removes one rejection with its original.

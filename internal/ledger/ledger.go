@@ -49,6 +49,7 @@ type Ledger struct {
 	chain    chain
 	troubles troubles
 	own      own
+	swept    swept
 	run      string // of this process alone
 }
 

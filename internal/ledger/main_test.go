@@ -43,7 +43,7 @@ type place struct {
 	taken    atomic.Int32
 }
 
-const placeAccounts = 28
+const placeAccounts = 32
 
 // accounts is the server configuration of the accounts: a0, a1, …, each with a user of that name.
 func accounts() brokertest.Option {

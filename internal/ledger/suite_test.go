@@ -50,6 +50,8 @@ var cases = []struct {
 	{"a sweep does not rely on a timer that has not fired", testSweepStaleTimer},
 	{"a sweep does not rely on a wake-up that does not come", testSweepForgottenWakeUp},
 	{"a sweep of many", testSweepMany},
+	{"a sweep asks little about who will be woken", testSweepAsksLittle},
+	{"a sweep begins where somebody may wait", testSweepGoesOn},
 	{"one sweeps at a time", testSweepAlone},
 	{"a sweep that is stopped frees the place", testSweepStopped},
 	{"a sweep looks after DNS watching and erasure", testSweepWatches},

@@ -19,10 +19,8 @@ import (
 const sweepConsumer = "sweep"
 
 const (
-	sweepBatch = 256
-	// A request that nobody answers is sent again so often, so much later.
-	maxSweepBlips = 20
-	sweepBlip     = 100 * time.Millisecond
+	// sweepTimeout bounds the wait for the place: to count what is to be read takes the server a moment where there are millions.
+	sweepTimeout = 10 * time.Second
 	// sweepIdle is how long a sweep may rest before the server forgets it, so that a dead sweeper frees the place.
 	sweepIdle = 30 * time.Second
 	// sweepGrace is how late a record is before it is looked at: its wake-up may be on its way.
@@ -34,15 +32,26 @@ const (
 // Sweep finds what should have been woken and has neither timer nor wake-up nor a live
 // lease, and arms a timer for it; and it ends what erasing a customer has left. One replica sweeps at a time; where another is at it,
 // Sweep returns at once. foreign is called for each record that is to be left alone.
+//
+// It reads the names of the records and not what they say, once from the first on, and then, as only the newest of a customer
+// counts, from the oldest on that somebody may still wait at. Who has a timer or a wake-up is asked for some hundred customers at
+// once, and only of the others the record is read, so that it takes seconds for each 100,000 who wait, and a few megabytes for any
+// number.
 func (l *Ledger) Sweep(ctx context.Context, worker string, foreign func(error)) (armed int, err error) {
+	from, err := l.swept.from(ctx, l)
+	if err != nil {
+		return 0, err
+	}
 	faults.Before(faults.SweepBegin)
-	creating, cancel := context.WithTimeout(ctx, requestTimeout)
+	creating, cancel := context.WithTimeout(ctx, sweepTimeout)
 	cons, err := l.js.CreateConsumer(creating, l.streams.Ledger, jetstream.ConsumerConfig{
 		Durable:           sweepConsumer, // hence replicated as the stream is: it must not be lost, and in the way, with one node
 		Description:       "recovery sweep of one worker",
 		Metadata:          map[string]string{"worker": worker, "run": l.run}, // two workers may have been given one id
-		FilterSubjects:    []string{events.SubjectState(events.Started), events.SubjectState(events.Deferred), events.SubjectState(events.Forgotten)},
-		DeliverPolicy:     jetstream.DeliverLastPerSubjectPolicy,
+		FilterSubject:     events.SubjectCustomers,
+		HeadersOnly:       true,
+		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy, // to find the last of each subject would hold up whoever writes, for seconds where there are millions
+		OptStartSeq:       from,
 		AckPolicy:         jetstream.AckNonePolicy,
 		InactiveThreshold: sweepIdle,
 		MemoryStorage:     true,
@@ -64,72 +73,14 @@ func (l *Ledger) Sweep(ctx context.Context, worker string, foreign func(error)) 
 		}
 		faults.After(faults.SweepEnd)
 	}()
-	blips := maxSweepBlips
-	for left := cons.CachedInfo().NumPending; left > 0; {
-		// No more than there are, so that the last request does not wait for others.
-		batch, err := cons.Fetch(int(min(sweepBatch, left)), jetstream.FetchMaxWait(requestTimeout))
-		if err != nil {
-			return armed, fmt.Errorf("sweep stream %s: %w", l.streams.Ledger, err)
-		}
-		got := uint64(0)
-		for msg := range batch.Messages() {
-			got++
-			again, err := l.rearm(ctx, msg, foreign)
-			if err != nil {
-				return armed, err
-			}
-			if again {
-				armed++
-			}
-		}
-		switch err := batch.Error(); {
-		case errors.Is(err, nats.ErrNoResponders) && pause(ctx, sweepBlip):
-			if blips--; blips >= 0 {
-				continue // on replicated streams a new consumer takes a moment to answer
-			}
-			fallthrough
-		case err != nil:
-			return armed, fmt.Errorf("sweep stream %s: %w", l.streams.Ledger, err)
-		}
-		if got == 0 || ctx.Err() != nil {
-			break
-		}
-		left -= min(left, got)
+	s := &sweeping{Ledger: l, cons: cons, left: cons.CachedInfo().NumPending, foreign: foreign, newest: map[int64]uint64{}}
+	if err := s.run(ctx); err != nil {
+		return s.armed, err
 	}
-	return armed, ctx.Err()
-}
-
-// rearm arms a timer for one overdue record, if it is still the newest and nothing will wake it.
-func (l *Ledger) rearm(ctx context.Context, msg jetstream.Msg, foreign func(error)) (bool, error) {
-	meta, err := msg.Metadata()
-	if err != nil {
-		return false, fmt.Errorf("sweep stream %s: %w", l.streams.Ledger, err)
+	if s.complete() {
+		l.swept.done(s, from, l.now())
 	}
-	r, err := events.DecodeRecord(msg.Subject(), meta.Sequence.Stream, msg.Data())
-	if err != nil {
-		foreign(err)
-		return false, nil
-	}
-	if r.State == events.Forgotten {
-		return false, l.eraseLeft(ctx, r)
-	}
-	// Who waits for DNS has looks before the next attempt, of which only the timer knows.
-	due, ok := DueAt(r)
-	watched := r.State == events.Deferred && r.Reason == events.DNSUnverified
-	if !ok || l.now().Sub(due) < sweepGrace && !watched {
-		return false, nil
-	}
-	attended, err := l.Attended(ctx, r.DomainID, r.Sequence)
-	if err != nil || attended {
-		return false, err
-	}
-	l.log.Debug("timer was lost, armed again", zap.Int64("domain_id", r.DomainID), zap.String("state", string(r.State)))
-	faults.Before(faults.SweepArm)
-	if err := l.Arm(ctx, r.DomainID, events.WakeUpSubject(r), l.now()); err != nil {
-		return false, err
-	}
-	faults.After(faults.SweepArm)
-	return true, nil
+	return s.armed, ctx.Err()
 }
 
 // Attended reports whether a customer whose newest record had that sequence has a timer or a wake-up, or a newer
@@ -178,10 +129,11 @@ func (l *Ledger) willFire(timer *stored) bool {
 		return false
 	}
 	header, err := nats.DecodeHeadersMsg(timer.Header)
-	if err != nil {
-		return false
-	}
-	at, err := time.Parse(scheduleAt, header.Get(scheduleHeader))
+	return err == nil && l.fires(header)
+}
+
+func (l *Ledger) fires(timer nats.Header) bool {
+	at, err := time.Parse(scheduleAt, timer.Get(scheduleHeader))
 	return err == nil && l.now().Sub(at) < timerGrace
 }
 
