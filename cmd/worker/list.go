@@ -166,12 +166,7 @@ func (l *lister) customers(ctx context.Context, from *ledger.Ledger) error {
 	if err := l.head(); err != nil {
 		return err
 	}
-	return from.Newest(ctx, l.filter.states, func(error) { l.foreign++ }, func(r *events.Record) error {
-		if !l.filter.fits(r) {
-			return nil
-		}
-		return l.customer(r)
-	})
+	return from.Newest(ctx, l.filter.states, l.filter.fits, func(error) { l.foreign++ }, l.customer)
 }
 
 func (l *lister) customer(r *events.Record) error {

@@ -249,7 +249,7 @@ func TestAnotherTenantsKeyPausesBeforeItFailsThousands(t *testing.T) {
 		return err == nil && last != nil && last.Subject == events.SubjectIntakePaused && strings.Contains(string(last.Data), consumer.EverybodyRefused)
 	}, func() string { return "it is not" })
 	hit := 0
-	err := h.ledger.Newest(t.Context(), nil, nil, func(r *events.Record) error {
+	err := h.ledger.Newest(t.Context(), nil, nil, nil, func(r *events.Record) error {
 		if r.Reason == events.CustomerNotFound || r.Reason == events.Refused {
 			hit++
 		}

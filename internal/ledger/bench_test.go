@@ -60,7 +60,7 @@ func BenchmarkRead(b *testing.B) {
 	b.Run("list", func(b *testing.B) {
 		for b.Loop() {
 			n := 0
-			err := l.Newest(b.Context(), nil, nil, func(*events.Record) error { n++; return nil })
+			err := l.Newest(b.Context(), nil, nil, nil, func(*events.Record) error { n++; return nil })
 			if err != nil || n != *among {
 				b.Fatal(n, err)
 			}

@@ -20,10 +20,11 @@ const (
 )
 
 // Newest calls fn for each customer whose newest record is in one of the states (none:
-// any), in the order of the stream, until fn returns an error, which it returns. The records
+// any) and is wanted, in the order of the stream, until fn returns an error, which it returns. The records
 // come without the partner's object, and a few thousand are held at a time. One that is to be left
-// alone goes to foreign, if that is not nil. What is written meanwhile may be missed.
-func (l *Ledger) Newest(ctx context.Context, states []events.State, foreign func(error), fn func(*events.Record) error) error {
+// alone goes to foreign, if that is not nil. What is written meanwhile may be missed. wanted (nil: all are) is asked first, about
+// records too that are not the newest any more: to find out costs a request for each that is wanted.
+func (l *Ledger) Newest(ctx context.Context, states []events.State, wanted func(*events.Record) bool, foreign func(error), fn func(*events.Record) error) error {
 	if len(states) == 0 {
 		states = events.States()
 	}
@@ -34,7 +35,7 @@ func (l *Ledger) Newest(ctx context.Context, states []events.State, foreign func
 	var batch []*events.Record
 	var failed error
 	flush := func() bool {
-		failed = l.keepNewest(ctx, batch)
+		failed = l.keepNewest(ctx, batch, wanted)
 		for _, r := range batch {
 			if failed == nil && r != nil {
 				failed = fn(r)
@@ -64,8 +65,8 @@ func (l *Ledger) Newest(ctx context.Context, states []events.State, foreign func
 	return err
 }
 
-// keepNewest replaces the records by nil that are not their customers' newest.
-func (l *Ledger) keepNewest(ctx context.Context, batch []*events.Record) error {
+// keepNewest replaces the records by nil that are not wanted or not their customers' newest.
+func (l *Ledger) keepNewest(ctx context.Context, batch []*events.Record, wanted func(*events.Record) bool) error {
 	last := make(map[int64]int, len(batch))
 	for i, r := range batch {
 		last[r.DomainID] = i
@@ -74,8 +75,8 @@ func (l *Ledger) keepNewest(ctx context.Context, batch []*events.Record) error {
 	asking.SetLimit(newestAtOnce)
 	for i, r := range batch {
 		switch {
-		case last[r.DomainID] != i:
-			batch[i] = nil // overtaken in sight
+		case last[r.DomainID] != i, wanted != nil && !wanted(r):
+			batch[i] = nil // overtaken in sight, or of no interest
 			continue
 		case r.State == events.Activated:
 			continue // nothing follows but that it is forgotten, and then it is erased

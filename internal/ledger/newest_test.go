@@ -18,7 +18,7 @@ import (
 // listed is what Newest tells of the customers: their states, and how often each was named.
 func listed(ctx context.Context, l *ledger.Ledger, states ...events.State) (got map[int64]events.State, foreign int, err error) {
 	got = map[int64]events.State{}
-	err = l.Newest(ctx, states, func(error) { foreign++ }, func(r *events.Record) error {
+	err = l.Newest(ctx, states, nil, func(error) { foreign++ }, func(r *events.Record) error {
 		if _, twice := got[r.DomainID]; twice {
 			return fmt.Errorf("customer %d is named twice", r.DomainID)
 		}
@@ -123,7 +123,7 @@ func testNewestOvertaken(t *testing.T, p *place, _ *world) {
 		return err
 	})
 	var named []int64
-	err = l.Newest(limited(t), nil, nil, func(r *events.Record) error {
+	err = l.Newest(limited(t), nil, nil, nil, func(r *events.Record) error {
 		if len(named) == 0 {
 			store(t, l, record(many, events.Activated), last.Sequence)
 		}
@@ -134,12 +134,45 @@ func testNewestOvertaken(t *testing.T, p *place, _ *world) {
 		t.Errorf("%d customers, %v; want %d without the one that went on", len(named), err, many-1)
 	}
 	enough := errors.New("enough")
-	if err := l.Newest(limited(t), nil, nil, func(*events.Record) error { return enough }); !errors.Is(err, enough) {
+	if err := l.Newest(limited(t), nil, nil, nil, func(*events.Record) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("the reader's own error is returned as %v", err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := l.Newest(ended, nil, nil, func(*events.Record) error { return nil }); !errors.Is(err, context.Canceled) {
+	if err := l.Newest(ended, nil, nil, nil, func(*events.Record) error { return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("a list for nobody: %v", err)
 	}
+}
+
+// Whether a record is the newest is asked of the leader only about those that are wanted.
+func testNewestWanted(t *testing.T, p *place, _ *world) {
+	const waiting = 300
+	w := p.world(t)
+	w.crowded(t, waiting, 10)
+	went := w.last(t, w.layout.Streams.Ledger, events.CustomerFamily(200))
+	store(t, w.ledger(t), record(200, events.Activated), went.Sequence)
+	l, requests := w.sweeper(t)
+	eventually(t, func(ctx context.Context) error { // a replica may lag
+		requests()
+		looked := 0
+		var got []int64
+		err := l.Newest(ctx, []events.State{events.Deferred}, func(r *events.Record) bool {
+			looked++
+			return r.DomainID%100 == 0
+		}, nil, func(r *events.Record) error {
+			got = append(got, r.DomainID)
+			return nil
+		})
+		switch asked := requests(); {
+		case err != nil:
+			return err
+		case looked != waiting:
+			return fmt.Errorf("%d records were looked at, want %d", looked, waiting)
+		case !slices.Equal(got, []int64{100, 300}):
+			t.Errorf("listed are %v, want those that are wanted and still wait", got)
+		case asked > 30:
+			t.Errorf("%d requests about 3 customers", asked)
+		}
+		return nil
+	})
 }

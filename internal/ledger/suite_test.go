@@ -36,6 +36,7 @@ var cases = []struct {
 	{"history is what is kept, oldest first", testHistory},
 	{"a customer is found by domain name", testFindDomain},
 	{"the newest records of all customers, by state", testNewest},
+	{"whether a record is the newest is asked about those that are wanted", testNewestWanted},
 	{"who goes on while a list is read is not listed as before", testNewestOvertaken},
 	{"an announcement is found in the intake", testFindIntake},
 	{"readers leave nothing behind on the server", testReadersCleanUp},

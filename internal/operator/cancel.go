@@ -88,10 +88,7 @@ func (j *job) giveUpQueued(ctx context.Context, replayID string) error {
 	ofReplay := func(r *events.Record) bool {
 		return r.Awaits(events.TriggerReplay) && r.Trigger.ID == replayID
 	}
-	return j.Ledger.Newest(ctx, []events.State{events.Deferred}, nil, func(r *events.Record) error {
-		if !ofReplay(r) {
-			return nil
-		}
+	return j.Ledger.Newest(ctx, []events.State{events.Deferred}, ofReplay, nil, func(r *events.Record) error {
 		_, err := j.giveUp(ctx, r.DomainID, ofReplay)
 		return err
 	})

@@ -64,10 +64,10 @@ func (c Chooser) Choose(ctx context.Context, r events.Request, unread func(strin
 	byState := r.Selection
 	byState.Rejected, byState.Replay = false, ""
 	if !byState.Empty() {
-		err := c.Ledger.Newest(ctx, []events.State{events.Failed}, nil, func(record *events.Record) error {
-			if r.AsOfSequence > 0 && record.Sequence > r.AsOfSequence || !byState.Fits(record) {
-				return nil
-			}
+		meant := func(record *events.Record) bool {
+			return (r.AsOfSequence == 0 || record.Sequence <= r.AsOfSequence) && byState.Fits(record)
+		}
+		err := c.Ledger.Newest(ctx, []events.State{events.Failed}, meant, nil, func(record *events.Record) error {
 			return fn(Choice{DomainID: record.DomainID, Does: activation.Requeued, Record: record})
 		})
 		if err != nil {

@@ -45,7 +45,7 @@ type Link interface {
 // Records reads the ledger.
 type Records interface {
 	LastIntake
-	Newest(ctx context.Context, states []events.State, foreign func(error), fn func(*events.Record) error) error
+	Newest(ctx context.Context, states []events.State, wanted func(*events.Record) bool, foreign func(error), fn func(*events.Record) error) error
 }
 
 // Partner answers whether we may call it.

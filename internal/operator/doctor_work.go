@@ -65,9 +65,13 @@ func (s *survey) take(ctx context.Context, d *Doctor) error {
 	}
 	s.read, s.unknown = true, map[answer]map[events.Reason]int{}
 	now := d.Now()
-	states := []events.State{events.Deferred, events.Started, events.Failed}
+	// Of the claims that are over, most are seen to be so by the activated record that follows.
+	states := []events.State{events.Deferred, events.Started, events.Failed, events.Activated}
+	wanted := func(r *events.Record) bool {
+		return r.State != events.Activated && (late(r, now) || !d.Policy.Knows(r.Cause))
+	}
 	s.err = d.ask(ctx, surveyTime, func(ctx context.Context) error {
-		return d.Records.Newest(ctx, states, func(error) { s.foreign++ }, func(r *events.Record) error {
+		return d.Records.Newest(ctx, states, wanted, func(error) { s.foreign++ }, func(r *events.Record) error {
 			s.look(r, d.Policy, now)
 			return nil
 		})
@@ -78,8 +82,13 @@ func (s *survey) take(ctx context.Context, d *Doctor) error {
 	return s.err
 }
 
+func late(r *events.Record, now time.Time) bool {
+	due, waits := ledger.DueAt(r)
+	return waits && now.Sub(due) > lateAfter
+}
+
 func (s *survey) look(r *events.Record, p activation.Policy, now time.Time) {
-	if due, waits := ledger.DueAt(r); waits && now.Sub(due) > lateAfter {
+	if late(r, now) {
 		if s.late++; len(s.overdue) < shownIDs {
 			s.overdue = append(s.overdue, r.DomainID)
 		}

@@ -26,11 +26,13 @@ func (k *kept) LastIntake(context.Context) (*ledger.Entry, error) {
 	return nil, errors.New("not asked for")
 }
 
-func (k *kept) Newest(_ context.Context, _ []events.State, foreign func(error), fn func(*events.Record) error) error {
+func (k *kept) Newest(_ context.Context, _ []events.State, wanted func(*events.Record) bool, foreign func(error), fn func(*events.Record) error) error {
 	k.reads++
 	for _, r := range k.records {
 		if r == nil {
 			foreign(events.ErrForeignRecord)
+		} else if !wanted(r) {
+			continue
 		} else if err := fn(r); err != nil {
 			return err
 		}
