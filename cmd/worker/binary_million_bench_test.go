@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/broker/brokertest"
@@ -66,6 +67,8 @@ type million struct {
 	js  jetstream.JetStream
 	nc  *proc
 	p   *partner
+
+	next int64 // fresh customer
 }
 
 func newMillion(b *testing.B) *million {
@@ -76,7 +79,7 @@ func newMillion(b *testing.B) *million {
 		b.Fatalf("go build of nats-server: %v\n%s", err, out)
 	}
 	host, port, _ := strings.Cut(freePort(b), ":")
-	m := &million{b: b, url: "nats://" + host + ":" + port, p: newPartner(b, simulator.Options{})}
+	m := &million{b: b, url: "nats://" + host + ":" + port, p: newPartner(b, simulator.Options{}), next: benchFirstID}
 	m.nc = startProcess(b, path, nil, "-a", host, "-p", port, "-js", "-sd", b.TempDir())
 	m.nc.awaitSaid("Server is ready")
 	_, m.js = brokertest.Connect(b, m.url)
@@ -104,16 +107,20 @@ func (m *million) run() {
 	address := freePort(b)
 	buildWorker(b)
 	began := time.Now()
-	w := startWorker(b, m.env("WORKER_HTTP_ADDR="+address, "WORKER_SWEEP_INTERVAL=4s")...)
+	w := startWorker(b, m.env("WORKER_HTTP_ADDR="+address, "WORKER_SWEEP_INTERVAL=8s", "LINEWORKS_CONCURRENCY=16")...)
 	m.awaitReady(w, address)
 	ready := time.Since(began)
 	b.ReportMetric(ready.Seconds()*1000, "ready-ms")
 	m.memory(w, "start")
-	for n := range 2 {
-		took := m.sweep(w)
-		b.ReportMetric(took.Seconds(), fmt.Sprintf("sweep-%d-s", n+1))
-		m.memory(w, fmt.Sprintf("sweep-%d", n+1))
-	}
+	alone := m.fresh() // before the first sweep
+	took := m.sweep(w, nil)
+	b.ReportMetric(took.Seconds(), "sweep-s")
+	m.memory(w, "sweep")
+	beside := 0.0
+	m.sweep(w, func() { beside = m.fresh() })
+	m.memory(w, "sweep-and-fresh")
+	b.ReportMetric(alone, "fresh/s")
+	b.ReportMetric(beside, "fresh-while-sweeping/s")
 	if said := w.stderr.String(); strings.Contains(said, "sweep failed") || strings.Contains(said, "lost timers") {
 		b.Errorf("the worker swept in vain:\n%s", w.stderr.tail())
 	}
@@ -145,8 +152,34 @@ func (m *million) awaitReady(w *proc, address string) {
 	}
 }
 
-// sweep waits until a sweep has begun and ended, and returns how long it took.
-func (m *million) sweep(w *proc) time.Duration {
+// fresh is how many customers a second become active who are announced now, at a partner that answers at once.
+func (m *million) fresh() float64 {
+	b := m.b
+	b.Helper()
+	const many = 2000
+	first := m.next
+	m.next += many
+	for id := first; id < m.next; id++ {
+		m.p.Add(simulator.Customer{DomainID: id, Terms: true, DNS: true})
+	}
+	began := time.Now()
+	for id := first; id < m.next; id++ {
+		if _, err := m.js.PublishMsgAsync(&nats.Msg{Subject: events.DefaultIntakeSubject, Data: fmt.Appendf(nil, `{"domainId":%d}`, id)}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	<-m.js.PublishAsyncComplete()
+	if !eventually(b, millionLimit, func() bool {
+		cons, err := m.js.Consumer(b.Context(), events.DefaultIntakeStream, events.ConsumerActivator)
+		return err == nil && cons.CachedInfo().NumPending == 0 && cons.CachedInfo().NumAckPending == 0
+	}) {
+		b.Fatal("not all announcements are taken")
+	}
+	return many / time.Since(began).Seconds()
+}
+
+// sweep waits until a sweep has begun and ended, and returns how long it took. during is called, if not nil, while it goes on.
+func (m *million) sweep(w *proc, during func()) time.Duration {
 	m.b.Helper()
 	var began, ended time.Time
 	if !eventually(m.b, millionLimit, func() bool {
@@ -156,6 +189,9 @@ func (m *million) sweep(w *proc) time.Duration {
 		switch {
 		case err == nil && began.IsZero():
 			began = time.Now()
+			if during != nil {
+				during()
+			}
 		case errors.Is(err, jetstream.ErrConsumerNotFound) && !began.IsZero():
 			ended = time.Now()
 		}

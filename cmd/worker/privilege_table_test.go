@@ -85,6 +85,7 @@ func trespasses() []trespass {
 			"spends another quota":       says("$KV.ACTIVATION_QUOTA.other"),
 			"hears the quota":            hears(pace, paced), // who could, would let others have the server deliver there
 			"deletes the ledger":         asks("STREAM.DELETE.ACTIVATION", ""),
+			"gets timers directly":       asks("DIRECT.GET.ACTIVATION_WORK", `{"multi_last":["activation.timer.7"]}`),
 			"deletes the work":           asks("STREAM.DELETE.ACTIVATION_WORK", ""),
 			"deletes the intake":         asks("STREAM.DELETE.SIGNUP", ""),
 			"purges the intake":          asks("STREAM.PURGE.SIGNUP", `{"filter":"signup.none"}`),

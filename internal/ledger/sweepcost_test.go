@@ -121,10 +121,8 @@ func TestSweepTwentyThousand(t *testing.T) {
 		t.Fatal(err)
 	}
 	older := s.CachedInfo().Config
-	if older.AllowDirect = false; err == nil {
-		_, err = w.js.UpdateStream(limited(t), older)
-	}
-	if err != nil {
+	older.AllowDirect = false
+	if _, err = w.js.UpdateStream(limited(t), older); err != nil {
 		t.Fatal(err)
 	}
 	drop(t, w, waiting/3)
