@@ -40,7 +40,7 @@ const (
 func (l *Ledger) Sweep(ctx context.Context, worker string, foreign func(error)) (armed int, err error) {
 	from, err := l.swept.from(ctx, l)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("begin to sweep stream %s: %w", l.streams.Ledger, err)
 	}
 	faults.Before(faults.SweepBegin)
 	creating, cancel := context.WithTimeout(ctx, sweepTimeout)

@@ -84,8 +84,8 @@ func (s *sweeping) trouble(err error) error {
 	return fmt.Errorf("sweep stream %s: %w", s.streams.Ledger, err)
 }
 
-// complete reports whether everything was read that was there when the sweep began.
-func (s *sweeping) complete() bool { return s.left == 0 && !s.gap }
+// complete reports whether everything was read that was there when the sweep began, and asked what was to be asked about it.
+func (s *sweeping) complete() bool { return s.left == 0 && !s.gap && len(s.window) == 0 }
 
 // take notes what has come.
 func (s *sweeping) take(ctx context.Context, batch jetstream.MessageBatch) (got int, err error) {
