@@ -153,6 +153,7 @@ func (s *sweeping) erase(ctx context.Context, forgotten place) error {
 // settle asks about the oldest in the window, until no more than some are left in it.
 func (s *sweeping) settle(ctx context.Context, leave int) error {
 	for len(s.window) > leave && ctx.Err() == nil {
+		began := time.Now()
 		var about []place
 		for len(s.window) > leave && len(about) < wakersAtOnce {
 			oldest := s.window[0]
@@ -175,6 +176,9 @@ func (s *sweeping) settle(ctx context.Context, leave int) error {
 		}
 		if err := s.stay(ctx); err != nil {
 			return err
+		}
+		if len(about) == wakersAtOnce {
+			pause(ctx, time.Since(began)) // the server is for those too who do not wait
 		}
 	}
 	return nil

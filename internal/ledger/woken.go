@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// wakersAtOnce is about how many customers is asked at once, on three subjects each: the server answers at most 1024.
-	wakersAtOnce = 256
+	// wakersAtOnce is about how many customers is asked at once, on three subjects each: the server answers at most 1024, and
+	// meanwhile reads nothing else from this connection.
+	wakersAtOnce = 64
 	// timersAtOnce is how many requests are made at the same time where each asks about one customer.
 	timersAtOnce = 8
 )
