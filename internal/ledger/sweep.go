@@ -35,7 +35,7 @@ const (
 //
 // It reads the names of the records and not what they say, once from the first on, and then, as only the newest of a customer
 // counts, from the oldest on that somebody may still wait at. Who has a timer or a wake-up is asked for some hundred customers at
-// once, and only of the others the record is read, so that it takes seconds for each 100,000 who wait, and a few megabytes for any
+// once, and only of the others the record is read, so that it takes some ten seconds for each 100,000 who wait, and a few megabytes for any
 // number.
 func (l *Ledger) Sweep(ctx context.Context, worker string, foreign func(error)) (armed int, err error) {
 	from, err := l.swept.from(ctx, l)
