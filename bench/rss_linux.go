@@ -1,0 +1,4 @@
+package main
+
+// rssUnit is how many bytes the system's unit of resident memory has.
+const rssUnit = 1 << 10
