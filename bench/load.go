@@ -18,11 +18,11 @@ type plan struct {
 
 // result is what one run has measured.
 type result struct {
-	perSecond float64       // events, from the first outcome stored to the last
-	cpu       time.Duration // of all processes of the subject, for one event
-	serverCPU time.Duration // of all nats-servers, for one event
-	memory    int64         // bytes, of the largest process of the subject
-	p50, p99  time.Duration // from publishing an announcement until its outcome is stored
+	perSecond float64         // events, from the first outcome stored to the last
+	cpu       time.Duration   // of all processes of the subject, for one event
+	serverCPU time.Duration   // of all nats-servers, for one event
+	memory    int64           // bytes, of the largest process of the subject
+	took      []time.Duration // where latency is measured: from publishing each announcement until its outcome is stored, sorted
 }
 
 // once makes one run on a site of its own.
@@ -129,6 +129,6 @@ func (s *site) trickle(ctx context.Context, sub subject, alive func() error, r *
 		took = append(took, stored[int64(firstID+i)].Sub(published[i]))
 	}
 	slices.Sort(took)
-	r.p50, r.p99 = took[len(took)/2], took[len(took)*99/100]
+	r.took = took
 	return events, nil
 }

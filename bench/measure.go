@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
-// plans are all that is measured, so ordered that what is compared is measured one after the other.
+// plans are all that is measured with whole subjects, so ordered that what is compared is measured one after the other.
 func plans(o options) []plan {
 	var all []plan
 	for _, nodes := range o.nodes {
@@ -15,40 +16,61 @@ func plans(o options) []plan {
 			for _, name := range o.subjects {
 				all = append(all, plan{subject: name, processes: 1, nodes: nodes, delay: delay})
 			}
+			if nodes == o.nodes[0] && delay == 0 && slices.Contains(o.subjects, "worker") {
+				for _, n := range o.workers {
+					all = append(all, plan{subject: "worker", processes: n, nodes: nodes})
+				}
+			}
 		}
 	}
 	for _, name := range o.subjects {
 		all = append(all, plan{subject: name, processes: 1, nodes: o.nodes[0], latency: true})
 	}
-	for _, n := range o.workers {
-		all = append(all, plan{subject: "worker", processes: n, nodes: o.nodes[0]})
-	}
 	return all
 }
 
 func (p plan) String() string {
-	s := fmt.Sprintf("%-9s %d×, %d nodes, partner %s", p.subject, p.processes, p.nodes, p.delay)
+	s := fmt.Sprintf("%d × %s, nodes %d, partner %s", p.processes, p.subject, p.nodes, p.delay)
 	if p.latency {
 		s += ", latency"
 	}
 	return s
 }
 
-// measure makes all runs, in turns, and writes what came of them.
+// measure makes all runs, in turns, and tells what came of them.
 func measure(ctx context.Context, o options, out io.Writer) error {
-	results := map[plan][]result{}
+	f := &findings{o: o, machine: machine(ctx, o), day: time.Now(), runs: map[plan][]result{}, publish: map[way][]result{}}
 	for round := range o.rounds {
 		for _, p := range plans(o) {
-			began := time.Now()
 			r, err := once(ctx, o, p)
 			if err != nil {
 				return fmt.Errorf("%s: %w", p, err)
 			}
-			results[p] = append(results[p], r)
-			fmt.Fprintf(out, "%d  %-44s %8.0f/s  cpu %6s  servers %6s  %4d MB  p50 %6s p99 %6s  (%s)\n", round+1, p, r.perSecond,
-				r.cpu.Round(time.Microsecond), r.serverCPU.Round(time.Microsecond), r.memory>>20,
-				r.p50.Round(10*time.Microsecond), r.p99.Round(10*time.Microsecond), time.Since(began).Round(100*time.Millisecond))
+			f.runs[p] = append(f.runs[p], r)
+			fmt.Fprintf(out, "round %d  %-44s %s\n", round+1, p, r)
+		}
+		if !o.publish {
+			continue
+		}
+		for _, w := range waysToPublish() {
+			r, err := oncePublish(ctx, o, w)
+			if err != nil {
+				return fmt.Errorf("publish, %s: %w", w, err)
+			}
+			f.publish[w] = append(f.publish[w], r)
+			fmt.Fprintf(out, "round %d  %-44s %s\n", round+1, w, r)
 		}
 	}
-	return nil
+	fmt.Fprintf(out, "\n%s", f.tables())
+	if o.results == "" {
+		return nil
+	}
+	return f.write()
+}
+
+func (r result) String() string {
+	if len(r.took) > 0 {
+		return fmt.Sprintf("p50 %s, p99 %s", millis(p50Of(r)), millis(p99Of(r)))
+	}
+	return fmt.Sprintf("%.0f/s, CPU %s, of nats-server %s, %d MB", r.perSecond, micros(r.cpu), micros(r.serverCPU), r.memory>>20)
 }

@@ -25,7 +25,7 @@ type options struct {
 	worker   string // path of the binary
 	server   string // path of nats-server
 	results  string // path of the document; "": only shown
-	micro    string // path of the microbenchmarks' output, to be shown in the document
+	publish  bool   // measure ways to publish too
 	keep     bool
 }
 
@@ -48,7 +48,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.worker, "worker", "bin/worker", "the worker to measure")
 	f.StringVar(&o.server, "nats-server", "tools/bin/nats-server", "the nats-server to use")
 	f.StringVar(&o.results, "results", "", "document to write the results into, between its markers; plots beside it")
-	f.StringVar(&o.micro, "micro", "", "output of the microbenchmarks, for the document")
+	f.BoolVar(&o.publish, "publish", true, "measure ways to publish compare-and-set records, too")
 	f.BoolVar(&o.keep, "keep", false, "keep the directory of each run")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -63,7 +63,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		}
 	}
 	if *quick {
-		o.events, o.rounds, o.lasting, o.results = 3000, 1, 2*time.Second, ""
+		o.events, o.rounds, o.lasting, o.results = 3000, 1, time.Second, ""
 		*workers = "2"
 	}
 	errs := []error{

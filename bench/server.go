@@ -72,7 +72,9 @@ func (s *servers) connect(ctx context.Context) (*nats.Conn, error) {
 				return fmt.Errorf("connect to nats-server: %w", err)
 			}
 		}
-		answer, err := nc.RequestWithContext(ctx, "$JS.API.INFO", nil)
+		asking, cancel := context.WithTimeout(ctx, 500*time.Millisecond) // one asked too early is not answered at all
+		defer cancel()
+		answer, err := nc.RequestWithContext(asking, "$JS.API.INFO", nil)
 		if err != nil {
 			return fmt.Errorf("ask for JetStream: %w", err)
 		}

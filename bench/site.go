@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -46,11 +47,7 @@ func openSite(ctx context.Context, o options, nodes int, delay time.Duration) (s
 	if s.dir, err = os.MkdirTemp("", "activation-bench-"); err != nil {
 		return s, err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return s, err
-	}
-	if s.partner, err = start("partner", nil, self, "partner", "-delay", delay.String()); err != nil {
+	if s.partner, err = startSelf("partner", "-delay", delay.String()); err != nil {
 		return s, err
 	}
 	address, err := s.partner.says(ctx, "listens")
@@ -85,7 +82,7 @@ func openSite(ctx context.Context, o options, nodes int, delay time.Duration) (s
 // lead makes the first server the leader of all that is measured, so that the luck of elections is none of the results.
 func (s *site) lead(ctx context.Context) error {
 	for _, name := range []string{"STREAM." + intake, "STREAM." + ledger, "CONSUMER." + intake + "." + activator, "CONSUMER." + intake + "." + pushed} {
-		kind, rest, _ := cutDot(name)
+		kind, rest, _ := strings.Cut(name, ".")
 		err := eventually(ctx, 20*time.Second, 300*time.Millisecond, func(ctx context.Context) error {
 			var info struct {
 				Cluster struct {
@@ -114,15 +111,6 @@ func (s *site) lead(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func cutDot(s string) (before, after string, found bool) {
-	for i := range s {
-		if s[i] == '.' {
-			return s[:i], s[i+1:], true
-		}
-	}
-	return s, "", false
 }
 
 func (s *site) close() {

@@ -27,14 +27,18 @@ var subjectsByName = map[string]subject{
 	"watermill": {name: "watermill", records: 1, consumer: pushed, start: startRole("watermill")},
 }
 
-// startRole starts this program again.
+// startSelf starts this program again, in one of its roles.
+func startSelf(role string, args ...string) (*proc, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return start(role, nil, self, append([]string{role}, args...)...)
+}
+
 func startRole(role string) func(context.Context, *site, int) (*proc, error) {
 	return func(ctx context.Context, s *site, inFlight int) (*proc, error) {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, err
-		}
-		p, err := start(role, nil, self, role, "-nats", s.servers.url, "-partner", s.partnerURL, "-in-flight", strconv.Itoa(inFlight))
+		p, err := startSelf(role, "-nats", s.servers.url, "-partner", s.partnerURL, "-in-flight", strconv.Itoa(inFlight))
 		if err != nil {
 			return nil, err
 		}
