@@ -16,8 +16,11 @@ import (
 	"activation-worker/internal/events"
 )
 
-// Pull takes the messages of a consumer, asking for one at a time: what waits stays with whoever can do it. One goroutine
-// may use it. Make one with [NewPull] and end it with [Pull.Stop].
+// Pull takes the messages of a consumer, asking for no more than can be handled at once: what waits stays with whoever can do it.
+// One goroutine may use it. Make one with [NewPull] and end it with [Pull.Stop].
+//
+// One request is open at a time, for as many messages as are wanted when it is made. A request for each message would cost the
+// server as much again as storing what comes of it.
 //
 // The client library's own tells the server's words from messages by a header, Status, of an empty message. Whoever may
 // publish to a stream can store such a message: it would be delivered again and again and never arrive, each time
@@ -33,24 +36,25 @@ type Pull struct {
 	closed   chan struct{} // the subscription is no more
 	status   chan nats.Status
 
-	asked    int  // requests made so far
-	waiting  bool // the last one is open
+	asked    int // requests made so far
+	open     int // messages that the last one may still bring
 	silence  *time.Timer
 	troubles int // requests in a row that the server would not take
 }
 
 const (
-	incomingRoom = 64
+	incomingRoom = 64                     // beside what one request may bring
 	troublePause = 500 * time.Millisecond // before a request is made anew that the server would not take
 	mostTroubles = 6                      // in a row, then it is an error: while a leader is elected there are some
 )
 
-// NewPull returns a Pull of a consumer that exists. A request for a message is renewed after expiry.
-func NewPull(js jetstream.JetStream, stream, consumer string, expiry time.Duration) (*Pull, error) {
+// NewPull returns a Pull of a consumer that exists, which never asks for more than most messages at a time. A request is renewed
+// after expiry.
+func NewPull(js jetstream.JetStream, stream, consumer string, most int, expiry time.Duration) (*Pull, error) {
 	nc, o := js.Conn(), js.Options()
 	p := &Pull{
 		nc: nc, expiry: expiry, subject: events.APIPrefix(o.Domain, o.APIPrefix) + "CONSUMER.MSG.NEXT." + stream + "." + consumer,
-		inbox: nc.NewInbox() + ".", incoming: make(chan *nats.Msg, incomingRoom), closed: make(chan struct{}), silence: time.NewTimer(expiry),
+		inbox: nc.NewInbox() + ".", incoming: make(chan *nats.Msg, 2*most+incomingRoom), closed: make(chan struct{}), silence: time.NewTimer(expiry),
 	}
 	var err error
 	if p.sub, err = nc.ChanSubscribe(p.inbox+"*", p.incoming); err != nil {
@@ -62,13 +66,13 @@ func NewPull(js jetstream.JetStream, stream, consumer string, expiry time.Durati
 	return p, nil
 }
 
-// Next waits for a message. The error is ctx's, [jetstream.ErrConsumerDeleted], [nats.ErrConnectionClosed], or says what
+// Next waits for a message; want, 1 or more, is how many could be handled now, this one included. The error is ctx's, [jetstream.ErrConsumerDeleted], [nats.ErrConnectionClosed], or says what
 // the server answers again and again. A connection that is lost is waited for.
-func (p *Pull) Next(ctx context.Context) (jetstream.Msg, error) {
+func (p *Pull) Next(ctx context.Context, want int) (jetstream.Msg, error) {
 	for {
 		// What a request that was given up has brought all the same comes first, or it would never be less.
-		if !p.waiting && len(p.incoming) == 0 {
-			if err := p.ask(); err != nil {
+		if p.open == 0 && len(p.incoming) == 0 {
+			if err := p.ask(want); err != nil {
 				return nil, err
 			}
 		}
@@ -78,23 +82,23 @@ func (p *Pull) Next(ctx context.Context) (jetstream.Msg, error) {
 		case msg := <-p.incoming:
 			number, ours := strings.CutPrefix(msg.Subject, p.inbox)
 			if !ours {
-				p.waiting, p.troubles = false, 0
+				p.open, p.troubles = max(0, p.open-1), 0
 				return &message{nc: p.nc, msg: msg}, nil
 			}
 			if number != strconv.Itoa(p.asked) {
 				continue // of a request that was given up
 			}
 			if err := p.hear(msg.Header.Get("Status"), msg.Header.Get("Description")); err != nil {
-				p.waiting, p.troubles = false, 0
+				p.open, p.troubles = 0, 0
 				return nil, err
 			}
 		case status := <-p.status:
 			if status == nats.CLOSED {
 				return nil, nats.ErrConnectionClosed
 			}
-			p.waiting = false // the server that was asked may be another
+			p.open = 0 // the server that was asked may be another
 		case <-p.silence.C:
-			p.waiting = false
+			p.open = 0
 		}
 	}
 }
@@ -102,16 +106,16 @@ func (p *Pull) Next(ctx context.Context) (jetstream.Msg, error) {
 // heartbeat is how often the server says that a request is still open; twice as long without a word is the end of it.
 func (p *Pull) heartbeat() time.Duration { return p.expiry / 2 }
 
-// ask asks for one message. Where that cannot be sent it is tried again when the connection is back, or after a pause;
+// ask asks for so many messages. Where that cannot be sent it is tried again when the connection is back, or after a pause;
 // the error is that of a connection that was closed.
-func (p *Pull) ask() error {
+func (p *Pull) ask(batch int) error {
 	p.asked++
-	p.waiting = true
+	p.open = batch
 	body, err := json.Marshal(struct {
 		Batch     int           `json:"batch"`
 		Expires   time.Duration `json:"expires"`
 		Heartbeat time.Duration `json:"idle_heartbeat"`
-	}{1, p.expiry, p.heartbeat()})
+	}{batch, p.expiry, p.heartbeat()})
 	if err == nil {
 		err = p.nc.PublishRequest(p.subject, p.inbox+strconv.Itoa(p.asked), body)
 	}
@@ -132,7 +136,7 @@ func (p *Pull) hear(code, description string) error {
 		p.silence.Reset(2 * p.heartbeat())
 		return nil
 	case "404", "408": // its time is over
-		p.waiting, p.troubles = false, 0
+		p.open, p.troubles = 0, 0
 		return nil
 	case "400":
 		return fmt.Errorf("%w: %s", jetstream.ErrBadRequest, description)

@@ -26,7 +26,7 @@ func pulling(t *testing.T, expiry time.Duration) (*brokertest.Server, jetstream.
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := broker.NewPull(js, "S", "c", expiry)
+	p, err := broker.NewPull(js, "S", "c", 8, expiry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func next(t *testing.T, p *broker.Pull) jetstream.Msg {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	msg, err := p.Next(ctx)
+	msg, err := p.Next(ctx, 1)
 	if err != nil {
 		t.Fatalf("no message: %v", err)
 	}
@@ -140,7 +140,7 @@ func TestPullWaits(t *testing.T) {
 	taken := make(chan struct{}, 100)
 	go func() {
 		for {
-			msg, err := p.Next(ctx)
+			msg, err := p.Next(ctx, 1)
 			if err != nil {
 				ended <- err
 				return
@@ -176,7 +176,7 @@ func TestPullSaysWhatIsGone(t *testing.T) {
 	_, js, _, p := pulling(t, 30*time.Second)
 	ended := make(chan error, 1)
 	go func() {
-		_, err := p.Next(t.Context())
+		_, err := p.Next(t.Context(), 1)
 		ended <- err
 	}()
 	pause := time.NewTimer(100 * time.Millisecond) // in which it asks; without that it is told that nobody answers
@@ -187,7 +187,7 @@ func TestPullSaysWhatIsGone(t *testing.T) {
 	if err := <-ended; !errors.Is(err, jetstream.ErrConsumerDeleted) {
 		t.Errorf("of a consumer deleted meanwhile it says %v", err)
 	}
-	if _, err := p.Next(t.Context()); err == nil {
+	if _, err := p.Next(t.Context(), 1); err == nil {
 		t.Error("of a consumer that is not there it says nothing")
 	}
 	p.Stop(time.Second)
@@ -199,7 +199,7 @@ func TestPullGivesBackWhatCameLate(t *testing.T) {
 	_, js, cons, p := pulling(t, 30*time.Second)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if _, err := p.Next(ctx); !errors.Is(err, context.DeadlineExceeded) { // its request stays open
+	if _, err := p.Next(ctx, 1); !errors.Is(err, context.DeadlineExceeded) { // its request stays open
 		t.Fatal(err)
 	}
 	for i := range 3 {
@@ -213,7 +213,7 @@ func TestPullGivesBackWhatCameLate(t *testing.T) {
 	if err := late[0].Nak(); err != nil {
 		t.Error(err)
 	}
-	again, err := broker.NewPull(js, "S", "c", 30*time.Second)
+	again, err := broker.NewPull(js, "S", "c", 8, 30*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,13 +233,13 @@ func TestPullEndsWithItsConnection(t *testing.T) {
 	url := js.Conn().ConnectedUrl()
 	for range 3 {
 		nc, js := brokertest.Connect(t, url)
-		p, err := broker.NewPull(js, "S", "c", 30*time.Second)
+		p, err := broker.NewPull(js, "S", "c", 8, 30*time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
 		ended := make(chan error, 1)
 		go func() {
-			_, err := p.Next(t.Context())
+			_, err := p.Next(t.Context(), 1)
 			p.Stop(time.Second)
 			ended <- err
 		}()
@@ -247,7 +247,7 @@ func TestPullEndsWithItsConnection(t *testing.T) {
 		if err := <-ended; !errors.Is(err, nats.ErrConnectionClosed) {
 			t.Fatalf("ends with %v", err)
 		}
-		if p, err = broker.NewPull(js, "S", "c", 30*time.Second); err == nil {
+		if p, err = broker.NewPull(js, "S", "c", 8, 30*time.Second); err == nil {
 			p.Stop(time.Second)
 			t.Fatal("a pull begins on a closed connection")
 		}
@@ -262,7 +262,7 @@ func TestPullHoardsNothingAfterReconnects(t *testing.T) {
 	ask := func() {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		if msg, err := p.Next(ctx); err == nil {
+		if msg, err := p.Next(ctx, 1); err == nil {
 			t.Fatalf("a message out of nothing: %s", msg.Data())
 		}
 	}

@@ -193,29 +193,31 @@ func (g *gate) state() (shut *Trouble, since time.Time, changed <-chan struct{})
 	return g.shut, g.since, g.changed
 }
 
-// open is a context in which a slot may take deliveries: once it is known whether the partner can be asked where it
+// open is a context in which a lane may take deliveries: once it is known whether the partner can be asked where it
 // is not gated, else while the gate is open, or is to let one probe through. It waits for that; nil when ctx ended.
-func (g *gate) open(ctx context.Context, gated bool) (context.Context, context.CancelFunc) {
+func (g *gate) open(ctx context.Context, gated bool) (open context.Context, probing bool, closed context.CancelFunc) {
 	for ctx.Err() == nil {
 		g.mu.Lock()
-		may, probing, changed := g.shut == nil, false, g.changed
+		may, changed := g.shut == nil, g.changed
 		if !gated && (may || !g.firstLook(g.shut)) {
 			g.mu.Unlock()
-			return context.WithCancel(ctx)
+			open, closed = context.WithCancel(ctx)
+			return open, false, closed
 		}
 		if gated && !may && g.ticket == ticketOffered && !g.pulling {
 			may, probing, g.pulling = true, true, true
 		}
 		g.mu.Unlock()
 		if may {
-			return g.whileOpen(ctx, probing)
+			open, closed = g.whileOpen(ctx, probing)
+			return open, probing, closed
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
 		}
 	}
-	return nil, func() {}
+	return nil, false, func() {}
 }
 
 // whileOpen ends when the gate shuts, or the ticket goes to somebody else.

@@ -13,30 +13,23 @@ type keepAlive struct {
 	ackWait time.Duration // after which the server delivers the message again
 
 	mu    sync.Mutex
-	until time.Time // zero: no limit
-	done  chan struct{}
-	over  sync.WaitGroup
+	until time.Time   // zero: no limit
+	timer *time.Timer // of the next sign; nil: there are none any more
 }
 
 func (w *Worker) keepAlive(msg jetstream.Msg, ackWait time.Duration) *keepAlive {
-	k := &keepAlive{ackWait: ackWait, done: make(chan struct{})}
-	k.over.Go(func() {
-		ticker := time.NewTicker(max(ackWait/3, time.Millisecond))
-		defer ticker.Stop()
-		for {
-			select {
-			case <-k.done:
-				return
-			case <-ticker.C:
-			}
-			k.mu.Lock()
-			late := !k.until.IsZero() && !w.now().Before(k.until)
-			k.mu.Unlock()
-			if late {
-				return
-			}
-			_ = msg.InProgress() // a lost one is made up for by the next, or by the redelivery
+	k := &keepAlive{ackWait: ackWait}
+	every := max(ackWait/3, time.Millisecond)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.timer = time.AfterFunc(every, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if k.timer == nil || !k.until.IsZero() && !w.now().Before(k.until) {
+			return
 		}
+		_ = msg.InProgress() // a lost one is made up for by the next, or by the redelivery
+		k.timer.Reset(every)
 	})
 	return k
 }
@@ -48,7 +41,10 @@ func (k *keepAlive) leased(expires time.Time) {
 	k.until = expires.Add(-k.ackWait)
 }
 
+// stop ends them; none is on its way any more when it returns.
 func (k *keepAlive) stop() {
-	close(k.done)
-	k.over.Wait()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.timer.Stop()
+	k.timer = nil
 }

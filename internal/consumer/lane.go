@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -46,15 +47,24 @@ const (
 	drainTime    = time.Second // without a connection there is no end to wait for
 )
 
-// serve is one slot of a lane: it takes one message when it is free and may.
+// serve takes messages while it may, and hands each to a slot of its own.
 // taking ends when nothing new may be taken, working when even running steps must end.
 func (w *Worker) serve(taking, working context.Context, l lane) {
+	var handling sync.WaitGroup
+	defer handling.Wait()
+	slots := make(slots, l.slots)
 	for taking.Err() == nil {
-		open, closed := w.gate.open(taking, l.gated)
+		open, probing, closed := w.gate.open(taking, l.gated)
 		if open == nil {
 			return
 		}
-		err := w.pull(open, working, l)
+		err := w.pull(open, l, slots, func(msg jetstream.Msg, from source) {
+			if probing { // another is not taken before it is known what comes of this one
+				w.inSlot(taking, working, l, slots, msg, from)
+				return
+			}
+			handling.Go(func() { w.inSlot(taking, working, l, slots, msg, from) })
+		})
 		shut := open.Err() != nil
 		closed()
 		if err == nil || shut {
@@ -69,7 +79,36 @@ func (w *Worker) serve(taking, working context.Context, l lane) {
 	}
 }
 
-// ensure makes streams and consumers that are gone (but never the ledger), one slot at a time, and says what keeps a lane from taking work.
+// slots bound what is handled at once.
+type slots chan struct{}
+
+// enter waits for a free one, and reports whether it is ours.
+func (s slots) enter(ctx context.Context) bool {
+	select {
+	case s <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s slots) leave()    { <-s }
+func (s slots) free() int { return cap(s) - len(s) }
+
+// inSlot handles one message, and gives its slot back: after a while where something of ours is not there.
+func (w *Worker) inSlot(taking, working context.Context, l lane, s slots, msg jetstream.Msg, from source) {
+	defer s.leave()
+	if err := w.take(working, l, msg, from); err != nil {
+		w.ensure(taking, l, &stuckError{err})
+		w.wait(taking, laneRetry)
+		return
+	}
+	if w.setObstacle(partLedger, nil) {
+		w.log.Info("the ledger can be used again")
+	}
+}
+
+// ensure makes streams and consumers that are gone (but never the ledger), one caller at a time, and says what keeps a lane from taking work.
 func (w *Worker) ensure(ctx context.Context, l lane, why error) {
 	if !w.ensuring.TryLock() {
 		return
@@ -101,8 +140,8 @@ type stuckError struct{ err error }
 func (e *stuckError) Error() string { return e.err.Error() }
 func (e *stuckError) Unwrap() error { return e.err }
 
-// pull takes one message after the other until ctx ends or the consumer is gone.
-func (w *Worker) pull(ctx, working context.Context, l lane) error {
+// pull takes messages, one for each slot that is free, and has each handled, until ctx ends or the consumer is gone.
+func (w *Worker) pull(ctx context.Context, l lane, s slots, handle func(jetstream.Msg, source)) error {
 	if w.Halted() != nil {
 		return errHalted
 	}
@@ -115,7 +154,7 @@ func (w *Worker) pull(ctx, working context.Context, l lane) error {
 		return err
 	}
 	from := source{streamCreated: stream.CachedInfo().Created, ackWait: cons.CachedInfo().Config.AckWait}
-	messages, err := broker.NewPull(w.JetStream, l.stream, l.consumer, pullExpiry)
+	messages, err := broker.NewPull(w.JetStream, l.stream, l.consumer, l.slots, pullExpiry)
 	if err != nil {
 		return err
 	}
@@ -123,29 +162,27 @@ func (w *Worker) pull(ctx, working context.Context, l lane) error {
 	if w.setObstacle(l.name, nil) {
 		w.log.Info("takes work again", zap.String("lane", l.name))
 	}
-	for {
-		// The request for a message is sent here, not before: what waits stays with whoever can do it.
-		msg, err := messages.Next(ctx)
+	for s.enter(ctx) {
+		// Messages are asked for here, not before: what waits stays with whoever can do it.
+		msg, err := messages.Next(ctx, 1+s.free())
+		halted := w.Halted() != nil
 		switch {
-		case ctx.Err() != nil:
-			if err == nil {
-				w.nak(msg, 0)
-			}
-			return nil
-		case err != nil:
-			return err
-		}
-		if w.Halted() != nil {
+		case err == nil && ctx.Err() == nil && !halted:
+			handle(msg, from)
+			continue
+		case err == nil && halted:
 			w.nak(msg, requeueAfter)
-			return errHalted
+			err = errHalted
+		case err == nil:
+			w.nak(msg, 0)
 		}
-		if err := w.take(working, l, msg, from); err != nil {
-			return &stuckError{err}
+		s.leave()
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // what ended it is no trouble
 		}
-		if w.setObstacle(partLedger, nil) {
-			w.log.Info("the ledger can be used again")
-		}
+		return err
 	}
+	return nil
 }
 
 // setStuck says that a delivery could not be handled which no slot waits for.

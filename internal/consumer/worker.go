@@ -72,7 +72,8 @@ type Worker struct {
 	rooms   map[quota.Lane]room // of wake-ups that wait for leave
 	backlog spread
 
-	stopped chan struct{} // closed when nothing new may begin
+	stop    context.Context // ends when nothing new may begin
+	stopNow context.CancelFunc
 
 	mu        sync.Mutex
 	obstacles map[string]obstacle // by lane or part, what keeps work from being taken
@@ -91,9 +92,10 @@ func New(o Options) *Worker {
 		o.Policy.DNS.WatchFirst = 0
 	}
 	w := &Worker{
-		Options: o, log: o.Log.Named("worker"), stopped: make(chan struct{}), obstacles: map[string]obstacle{},
+		Options: o, log: o.Log.Named("worker"), obstacles: map[string]obstacle{},
 		looks: make(chan struct{}, looksAtOnce),
 	}
+	w.stop, w.stopNow = context.WithCancel(context.Background())
 	w.rooms = map[quota.Lane]room{quota.Waiting: make(room, w.slots()), quota.Replay: make(room, w.slots())}
 	w.gate = newGate(w)
 	w.twin.began = w.now()
@@ -113,7 +115,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	working, abort := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer abort(nil)
 	stop := context.AfterFunc(ctx, func() {
-		close(w.stopped)
+		w.stopNow()
 		timer := time.NewTimer(w.Timeout + stopGrace)
 		defer timer.Stop()
 		select {
@@ -129,9 +131,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	tasks.Go(func() { w.sweep(ctx) })
 	tasks.Go(func() { w.mind(ctx) })
 	for _, l := range w.lanes() {
-		for range l.slots {
-			tasks.Go(func() { w.serve(ctx, working, l) })
-		}
+		tasks.Go(func() { w.serve(ctx, working, l) })
 	}
 	// The pace is kept until nobody needs it any more.
 	pacing, stopPacing := context.WithCancel(context.WithoutCancel(ctx))
@@ -189,24 +189,11 @@ func (w *Worker) until(ctx context.Context, t time.Time) (context.Context, conte
 // untilStop is ctx, and ends too when the worker is told to stop: nothing new begins then.
 func (w *Worker) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-w.stopped:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
+	unhook := context.AfterFunc(w.stop, cancel)
+	return ctx, func() { unhook(); cancel() }
 }
 
-func (w *Worker) stopping() bool {
-	select {
-	case <-w.stopped:
-		return true
-	default:
-		return false
-	}
-}
+func (w *Worker) stopping() bool { return w.stop.Err() != nil }
 
 // wait pauses and reports whether ctx is still alive.
 func (w *Worker) wait(ctx context.Context, d time.Duration) bool {

@@ -1,11 +1,9 @@
 package events
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/url"
 	"strings"
@@ -19,11 +17,11 @@ var errNoEvent = errors.New("not one CloudEvent")
 
 // readCloudEvent returns nil without error for a message that is plain JSON.
 func readCloudEvent(m Message) (*cloudevents.Event, error) {
-	contentType, _, err := mime.ParseMediaType(header(m.Header, "content-type"))
-	if err != nil { // parameters that cannot be read are ignored too
-		contentType, _, _ = strings.Cut(header(m.Header, "content-type"), ";")
-		contentType = strings.ToLower(strings.TrimSpace(contentType))
+	contentType := header(m.Header, "content-type")
+	if contentType != ContentType {
+		contentType = mediaType(contentType)
 	}
+	var err error
 	var attributes map[string]string
 	data := m.Data
 	switch {
@@ -40,6 +38,15 @@ func readCloudEvent(m Message) (*cloudevents.Event, error) {
 		return nil, nil
 	}
 	return validEvent(attributes, data)
+}
+
+// mediaType is a content type without its parameters, which are ignored also where they cannot be read.
+func mediaType(contentType string) string {
+	if kind, _, err := mime.ParseMediaType(contentType); err == nil {
+		return kind
+	}
+	kind, _, _ := strings.Cut(contentType, ";")
+	return strings.ToLower(strings.TrimSpace(kind))
 }
 
 // validEvent has the SDK judge the attributes. Reading them is done here: the SDK's own
@@ -76,20 +83,13 @@ func validEvent(attributes map[string]string, data []byte) (*cloudevents.Event, 
 
 // readStructured reads the attributes that are strings or true, and the data, of an event in the JSON format.
 func readStructured(msg []byte) (attributes map[string]string, data []byte, err error) {
-	dec := json.NewDecoder(bytes.NewReader(msg))
-	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
+	if !isObject(msg) {
 		return nil, nil, errNoEvent
 	}
-	attributes = map[string]string{}
-	seen := map[string]json.RawMessage{}
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return nil, nil, errNoEvent
-		}
-		name, _ := key.(string)
-		var value json.RawMessage
-		if _, twice := seen[name]; twice || dec.Decode(&value) != nil {
+	attributes = make(map[string]string, 12)
+	seen := make(map[string]json.RawMessage, 12)
+	for name, value := range members(msg) {
+		if _, twice := seen[name]; twice {
 			return nil, nil, errNoEvent
 		}
 		seen[name] = value
@@ -98,12 +98,6 @@ func readStructured(msg []byte) (attributes map[string]string, data []byte, err 
 		} else if string(value) == "true" {
 			attributes[name] = "true" // an extension may be a boolean
 		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return nil, nil, errNoEvent
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, nil, errNoEvent
 	}
 	for _, name := range []string{"specversion", "id", "source", "type", "time", "datacontenttype", "dataschema", "subject"} {
 		if value, ok := seen[name]; ok && value[0] != '"' && string(value) != "null" {

@@ -34,12 +34,18 @@ func schemaOf(t Type, version int) string {
 	return "urn:activation-worker:" + string(t) + "/v" + strconv.Itoa(version)
 }
 
-func encodeEnvelope(e envelope) ([]byte, error) {
+// outgoing is an envelope with its data not encoded yet: both at once, or the data would be walked through a second time.
+type outgoing struct {
+	envelope
+	Data any `json:"data"`
+}
+
+func encodeEnvelope(e envelope, data any) ([]byte, error) {
 	e.SpecVersion = "1.0"
 	e.Time = e.Time.UTC()
 	e.DataSchema = cmp.Or(e.DataSchema, schemaOf(e.Type, 1))
 	e.DataContentType = "application/json"
-	msg, err := marshal(e)
+	msg, err := marshal(outgoing{e, data})
 	if err != nil {
 		return nil, fmt.Errorf("encode event %s: %w", e.ID, err)
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -68,7 +67,6 @@ func (d Decoder) Decode(m Message) (Accepted, error) {
 	a := Accepted{AcceptedAt: m.StoredAt, Event: EventRef{
 		Stream: m.Stream, StreamCreated: m.StreamCreated.UTC(), Sequence: m.Sequence, StoredAt: m.StoredAt.UTC(),
 	}}
-	a.Event.ID = fmt.Sprintf("%s/%d/%d/%d", m.Stream, m.StreamCreated.UnixNano(), m.Sequence, m.StoredAt.UnixNano())
 	data := m.Data
 	ce, err := readCloudEvent(m)
 	if err != nil {
@@ -89,8 +87,11 @@ func (d Decoder) Decode(m Message) (Accepted, error) {
 			traceState, _ = ce.Extensions()["tracestate"].(string)
 		}
 		data = ce.Data()
-	} else if len(d.Types) > 0 {
-		return Accepted{}, fmt.Errorf("%w: plain JSON has none", ErrOtherType)
+	} else {
+		if len(d.Types) > 0 {
+			return Accepted{}, fmt.Errorf("%w: plain JSON has none", ErrOtherType)
+		}
+		a.Event.ID = fmt.Sprintf("%s/%d/%d/%d", m.Stream, m.StreamCreated.UnixNano(), m.Sequence, m.StoredAt.UnixNano())
 	}
 	if validTraceParent(traceParent) {
 		a.TraceParent = traceParent
@@ -110,21 +111,28 @@ func (d Decoder) Decode(m Message) (Accepted, error) {
 	return a, nil
 }
 
+// readOptional reads the rest of an object that is valid.
 func (a *Accepted) readOptional(data []byte) {
-	var fields map[string]json.RawMessage // a struct would take names in any case
-	if json.Unmarshal(data, &fields) != nil {
-		return // the object itself was read already; what is optional is then not there
+	var domain, reference, acceptedAt json.RawMessage // names in exactly this case; a struct would take them in any
+	for name, value := range members(data) {
+		switch name {
+		case "domain":
+			domain = value
+		case "reference":
+			reference = value
+		case "acceptedAt":
+			acceptedAt = value
+		}
 	}
-	if s, ok := stringOf(fields["domain"]); ok && len(s) <= 255 {
+	if s, ok := stringOf(domain); ok && len(s) <= 255 {
 		a.Domain = s
 	}
-	reference := fields["reference"]
 	if s, ok := stringOf(reference); ok && len(s) <= MaxReference {
 		a.Reference = s
 	} else if len(reference) > 0 && string(reference) != "null" {
 		a.ReferenceDropped = true
 	}
-	if s, ok := stringOf(fields["acceptedAt"]); ok {
+	if s, ok := stringOf(acceptedAt); ok {
 		if t, err := time.Parse(time.RFC3339, s); err == nil && recordable(t) {
 			a.AcceptedAt = t
 		}
@@ -141,9 +149,7 @@ func stringOf(raw json.RawMessage) (string, bool) {
 	if len(raw) == 0 || raw[0] != '"' {
 		return "", false
 	}
-	var s string
-	err := json.Unmarshal(raw, &s)
-	return s, err == nil
+	return unquoted(raw), true
 }
 
 // eventID joins source and id, which together are unique (CloudEvents 1.0 §3.1.1); a source has no blanks.
@@ -161,22 +167,11 @@ func readDomainID(data []byte, pointer string) (int64, error) {
 	if !utf8.Valid(data) {
 		return 0, &Undecodable{"invalid_utf8", "the data is not valid UTF-8"}
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	f := idFinder{dec: dec, path: PointerTokens(pointer)}
-	first, err := dec.Token()
-	if err != nil {
-		return 0, &Undecodable{"invalid_json", "the data is not JSON"}
+	if !isObject(data) {
+		return 0, noObject(data)
 	}
-	if first != json.Delim('{') {
-		return 0, &Undecodable{"not_an_object", "the data is not a JSON object"}
-	}
-	if err := f.object(0); err != nil {
-		return 0, &Undecodable{"invalid_json", "the data is not JSON"}
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return 0, &Undecodable{"trailing_data", "something follows the JSON object"}
-	}
+	f := idFinder{path: PointerTokens(pointer)}
+	f.object(data, 0)
 	switch {
 	case f.twice:
 		return 0, &Undecodable{"domain_id_twice", "the domain id at " + pointer + " is there more than once"}
@@ -185,12 +180,9 @@ func readDomainID(data []byte, pointer string) (int64, error) {
 	case f.found == nil:
 		return 0, &Undecodable{"domain_id_missing", "there is no domain id at " + pointer}
 	}
-	var text string
-	switch v := f.found.(type) {
-	case json.Number:
-		text = v.String()
-	case string:
-		text = v
+	text := string(f.found) // a number, or something that is none
+	if s, ok := stringOf(f.found); ok {
+		text = s
 	}
 	id, ok := ParseDomainID(text)
 	if !ok {
@@ -199,86 +191,62 @@ func readDomainID(data []byte, pointer string) (int64, error) {
 	return id, nil
 }
 
-// idFinder walks one JSON value token by token, so that a key that comes twice is seen.
+// noObject says what data is that is not one JSON object.
+func noObject(data []byte) error {
+	first, err := json.NewDecoder(bytes.NewReader(data)).Token()
+	switch {
+	case err != nil:
+		return &Undecodable{"invalid_json", "the data is not JSON"}
+	case first != json.Delim('{'):
+		return &Undecodable{"not_an_object", "the data is not a JSON object"}
+	}
+	var object json.RawMessage
+	if json.NewDecoder(bytes.NewReader(data)).Decode(&object) != nil {
+		return &Undecodable{"invalid_json", "the data is not JSON"}
+	}
+	return &Undecodable{"trailing_data", "something follows the JSON object"}
+}
+
+// idFinder follows a path through an object that is valid. It sees where a name on the path comes twice.
 type idFinder struct {
-	dec   *json.Decoder
 	path  []string
-	found any
+	found json.RawMessage
 	twice bool
-	depth int  // of nesting
 	event bool // the object has a specversion, as a CloudEvent has
 }
 
-// maxNesting keeps a hostile message from growing the stack; encoding/json's own limit is the same.
-const maxNesting = 10000
-
-var errNesting = errors.New("nested too deeply")
-
-// object reads the members after an opening brace. depth is how many path tokens led here, -1 when off the path.
-func (f *idFinder) object(depth int) error {
+// object looks at the members of an object to which depth tokens of the path have led.
+func (f *idFinder) object(object []byte, depth int) {
 	seen := false
-	for f.dec.More() {
-		key, err := f.dec.Token()
-		if err != nil {
-			return err
-		}
-		next := -1
-		f.event = f.event || key == "specversion" && depth == 0
-		if name, ok := key.(string); ok && depth >= 0 && depth < len(f.path) && name == f.path[depth] {
-			if seen {
-				f.twice = true
-			}
-			seen, next = true, depth+1
-		}
-		if err := f.value(next); err != nil {
-			return err
+	for name, value := range members(object) {
+		f.event = f.event || depth == 0 && name == "specversion"
+		if name == f.path[depth] {
+			f.twice = f.twice || seen
+			seen = true
+			f.value(value, depth+1)
 		}
 	}
-	_, err := f.dec.Token()
-	return err
 }
 
-func (f *idFinder) array(depth int) error {
-	for i := 0; f.dec.More(); i++ {
-		next := -1
-		if depth >= 0 && depth < len(f.path) && f.path[depth] == strconv.Itoa(i) {
-			next = depth + 1
+func (f *idFinder) array(array []byte, depth int) {
+	i := 0
+	for value := range elements(array) {
+		if f.path[depth] == strconv.Itoa(i) {
+			f.value(value, depth+1)
 		}
-		if err := f.value(next); err != nil {
-			return err
-		}
+		i++
 	}
-	_, err := f.dec.Token()
-	return err
 }
 
-func (f *idFinder) value(depth int) error {
-	if depth < 0 {
-		// Nothing in it can be the id. Walking through a deep one as well would cost milliseconds of a hostile message.
-		var passed json.RawMessage
-		return f.dec.Decode(&passed)
+func (f *idFinder) value(value json.RawMessage, depth int) {
+	switch {
+	case depth == len(f.path):
+		f.found = value
+	case value[0] == '{':
+		f.object(value, depth)
+	case value[0] == '[':
+		f.array(value, depth)
 	}
-	v, err := f.dec.Token()
-	if err != nil {
-		return err
-	}
-	if depth == len(f.path) {
-		if v == nil {
-			v = false // there, but no id
-		}
-		f.found = v
-	}
-	if f.depth++; f.depth > maxNesting {
-		return errNesting
-	}
-	defer func() { f.depth-- }()
-	switch v {
-	case json.Delim('{'):
-		return f.object(depth)
-	case json.Delim('['):
-		return f.array(depth)
-	}
-	return nil
 }
 
 // PointerTokens are the reference tokens of a JSON pointer (RFC 6901).
@@ -290,14 +258,18 @@ func PointerTokens(pointer string) []string {
 	return tokens
 }
 
-// header finds a header whatever the case of its name.
+// header finds a header whatever the case of its name; of several the first in order.
 func header(h map[string][]string, name string) string {
-	for _, key := range sortedKeys(h) {
-		if strings.EqualFold(key, name) && len(h[key]) > 0 {
-			return h[key][0]
+	first := ""
+	for key, values := range h {
+		if len(values) > 0 && strings.EqualFold(key, name) && (first == "" || key < first) {
+			first = key
 		}
 	}
-	return ""
+	if first == "" {
+		return ""
+	}
+	return h[first][0]
 }
 
 func sortedKeys(h map[string][]string) []string {

@@ -197,17 +197,16 @@ func knownVersion(schema string) bool {
 
 // EncodeRecord writes r as a CloudEvent. expected is the family's last sequence that the write will expect.
 func EncodeRecord(r *Record, source string, expected uint64, now time.Time) ([]byte, error) {
-	written := *r
-	if written.Seen == nil {
+	var data any
+	switch {
+	case r.State == Forgotten:
+		data = forgottenOf(r)
+	case r.Seen == nil:
+		written := *r
 		written.Seen = map[Reason]Seen{}
-	}
-	var body any = written
-	if r.State == Forgotten {
-		body = forgottenOf(r)
-	}
-	data, err := marshal(body)
-	if err != nil {
-		return nil, fmt.Errorf("encode %s of domain %d: %w", r.State, r.DomainID, err)
+		data = &written
+	default:
+		data = r
 	}
 	return encodeEnvelope(envelope{
 		ID:          RecordID(r.DomainID, expected, r.State),
@@ -218,8 +217,7 @@ func EncodeRecord(r *Record, source string, expected uint64, now time.Time) ([]b
 		Time:        now,
 		TraceParent: r.TraceParent,
 		TraceState:  r.TraceState,
-		Data:        data,
-	})
+	}, data)
 }
 
 // DecodeRecord reads a state record of the ledger. The error wraps [ErrForeignRecord]

@@ -70,13 +70,7 @@ const (
 
 // EncodeRequest writes a request as a CloudEvent from the command line.
 func EncodeRequest(r Request, now time.Time) ([]byte, error) {
-	data, err := marshal(r)
-	if err != nil {
-		return nil, fmt.Errorf("encode request %s: %w", r.ID, err)
-	}
-	return encodeEnvelope(envelope{
-		ID: r.ID, Source: "/worker/" + string(r.Verb), Type: TypeRequested, Subject: r.ID, Time: now, Data: data,
-	})
+	return encodeEnvelope(envelope{ID: r.ID, Source: "/worker/" + string(r.Verb), Type: TypeRequested, Subject: r.ID, Time: now}, r)
 }
 
 // DecodeRequest reads a request. Who asks for what is told by the subject alone, as that is what permissions pin down.
@@ -199,12 +193,8 @@ const (
 
 // EncodeReplay writes a replay's event and returns its id, which is the same for the same phase of the same replay.
 func EncodeReplay(r ReplayEvent, source string, now time.Time) (id string, msg []byte, err error) {
-	data, err := marshal(r)
-	if err != nil {
-		return "", nil, fmt.Errorf("encode replay %s: %w", r.ReplayID, err)
-	}
 	id = "replay-" + r.ReplayID + "-" + string(r.Phase)
-	msg, err = encodeEnvelope(envelope{ID: id, Source: source, Type: TypeReplayed, Subject: r.ReplayID, Time: now, Data: data})
+	msg, err = encodeEnvelope(envelope{ID: id, Source: source, Type: TypeReplayed, Subject: r.ReplayID, Time: now}, r)
 	return id, msg, err
 }
 

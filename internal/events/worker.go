@@ -43,14 +43,9 @@ func EncodeRejection(m Message, why *Undecodable, source string, maxPayload int,
 		Size:    len(m.Data), SHA256: hex.EncodeToString(sum[:]),
 		DataBase64: base64.StdEncoding.EncodeToString(m.Data[:min(len(m.Data), dataLimit)]),
 	}
-	data, err := marshal(Rejection{Reason: why.Reason, Detail: why.Detail, Original: original})
-	if err != nil {
-		return "", nil, fmt.Errorf("encode rejection of %s %d: %w", m.Stream, m.Sequence, err)
-	}
 	id = fmt.Sprintf("rejected-%s-%d-%d", m.Stream, m.StreamCreated.UnixNano(), m.Sequence)
-	msg, err = encodeEnvelope(envelope{
-		ID: id, Source: source, Type: TypeRejected, Subject: strconv.FormatUint(m.Sequence, 10), Time: now, Data: data,
-	})
+	msg, err = encodeEnvelope(envelope{ID: id, Source: source, Type: TypeRejected, Subject: strconv.FormatUint(m.Sequence, 10), Time: now},
+		Rejection{Reason: why.Reason, Detail: why.Detail, Original: original})
 	return id, msg, err
 }
 
@@ -85,12 +80,8 @@ func EncodeIntake(in Intake, paused bool, source string, now time.Time) (subject
 		subject, kind, word = SubjectIntakePaused, TypePaused, "paused"
 	}
 	in.Since = in.Since.UTC()
-	data, err := marshal(in)
-	if err != nil {
-		return "", "", nil, fmt.Errorf("encode intake %s: %w", word, err)
-	}
 	id = fmt.Sprintf("intake-%s-%d-%s", in.Worker, in.Since.UnixMilli(), word)
-	msg, err = encodeEnvelope(envelope{ID: id, Source: source, Type: kind, Subject: word, Time: now, Data: data})
+	msg, err = encodeEnvelope(envelope{ID: id, Source: source, Type: kind, Subject: word, Time: now}, in)
 	return subject, id, msg, err
 }
 

@@ -91,7 +91,7 @@ func (o *Operator) pull(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	messages, err := broker.NewPull(o.JetStream, o.Streams.Work, events.ConsumerRequests, pullExpiry)
+	messages, err := broker.NewPull(o.JetStream, o.Streams.Work, events.ConsumerRequests, 1, pullExpiry)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (o *Operator) pull(ctx context.Context) error {
 		}
 	}()
 	for {
-		msg, err := messages.Next(ctx)
+		msg, err := messages.Next(ctx, 1)
 		if err != nil {
 			return err
 		}
