@@ -107,7 +107,7 @@ func (p *proc) stop() cost {
 	}
 	return cost{
 		cpu:    time.Duration(usage.Utime.Nano() + usage.Stime.Nano()),
-		memory: int64(usage.Maxrss) * rssUnit,
+		memory: usage.Maxrss * rssUnit,
 	}
 }
 

@@ -57,14 +57,19 @@ func runPublish(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	var all []jetstream.JetStream
+	defer func() {
+		for _, js := range all {
+			js.Conn().Close()
+		}
+	}()
 	for range *connections {
 		nc, err := nats.Connect(*url, nats.IgnoreDiscoveredServers())
 		if err != nil {
 			return err
 		}
-		defer nc.Close()
 		js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(*atOnce))
 		if err != nil {
+			nc.Close()
 			return err
 		}
 		all = append(all, js)

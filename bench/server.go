@@ -103,14 +103,19 @@ func (s *servers) stop() {
 // freeAddresses are addresses on loopback where nobody listens, all different.
 func freeAddresses(ctx context.Context, count int) ([]string, error) {
 	var config net.ListenConfig
+	var listeners []net.Listener
+	defer func() {
+		for _, l := range listeners {
+			_ = l.Close() // the next to listen says so
+		}
+	}()
 	var all []string
 	for range count {
 		l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = l.Close() }()
-		all = append(all, l.Addr().String())
+		listeners, all = append(listeners, l), append(all, l.Addr().String())
 	}
 	return all, nil
 }

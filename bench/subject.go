@@ -15,7 +15,6 @@ import (
 // subject is something that takes events from the intake, calls the partner, and stores what came of it.
 type subject struct {
 	name     string
-	says     string // what it is, in the results
 	records  int    // stored for each event
 	consumer string // on the intake
 	start    func(context.Context, *site, int) (*proc, error)
@@ -79,7 +78,7 @@ func ready(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := (&http.Client{Timeout: 5 * time.Second}).Do(req)
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func runWatermill(ctx context.Context, args []string, stdout io.Writer) error {
 		middleware.Recoverer,
 	)
 	client := newClient(r.partner, r.inFlight)
-	router.AddConsumerHandler("activate", accepted, subscriber, func(msg *message.Message) error {
+	router.AddConsumerHandler("activate", accepted, subscriber, func(msg *message.Message) error { //nolint:contextcheck // the message brings its own
 		id, err := domainOf(msg.Payload)
 		if err != nil {
 			return err

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,4 +111,45 @@ func crowd(b *testing.B, nc *nats.Conn, customers int) {
 	case <-b.Context().Done():
 		b.Fatal(b.Context().Err())
 	}
+}
+
+// BenchmarkRecord is what is written for one customer: the claim, and the outcome over it.
+func BenchmarkRecord(b *testing.B) {
+	nc, js := brokertest.Connect(b, brokertest.Start(b).URL())
+	layout := broker.Layout{Streams: events.StreamsOf(events.DefaultStream), WithIntake: true, Replicas: 1}
+	if err := broker.Ensure(b.Context(), js, layout); err != nil {
+		b.Fatal(err)
+	}
+	l := ledger.New(ledger.Options{Conn: nc, JetStream: js, Streams: layout.Streams, Source: source, Log: zap.NewNop()})
+	var next atomic.Int64
+	both := func() error {
+		id := 51_000_000 + next.Add(1)
+		claim, err := l.Claim(b.Context(), record(id, events.Started), 0)
+		if err != nil {
+			return err
+		}
+		defer l.Release()
+		_, err = l.Record(b.Context(), record(id, events.Activated), claim.Sequence)
+		return err
+	}
+	b.Run("one", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := both(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("64 at once", func(b *testing.B) {
+		b.ReportAllocs()
+		b.SetParallelism(max(1, 64/runtime.GOMAXPROCS(0)))
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if err := both(); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	})
 }
