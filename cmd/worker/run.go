@@ -101,6 +101,7 @@ type parts struct {
 
 // service runs the worker with its server, probes and partner until ctx ends.
 func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
+	defer ballast()()
 	var p parts
 	p.waitFor("starting")
 	if err := checkPartner(c.Partner); err != nil {
