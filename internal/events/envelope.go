@@ -34,22 +34,23 @@ func schemaOf(t Type, version int) string {
 	return "urn:activation-worker:" + string(t) + "/v" + strconv.Itoa(version)
 }
 
-// outgoing is an envelope with its data not encoded yet: both at once, or the data would be walked through a second time.
-type outgoing struct {
-	envelope
-	Data any `json:"data"`
-}
-
+// encodeEnvelope writes an event. A [Record] in data is written by hand, all else by encoding/json.
 func encodeEnvelope(e envelope, data any) ([]byte, error) {
 	e.SpecVersion = "1.0"
 	e.Time = e.Time.UTC()
 	e.DataSchema = cmp.Or(e.DataSchema, schemaOf(e.Type, 1))
 	e.DataContentType = "application/json"
-	msg, err := marshal(outgoing{e, data})
-	if err != nil {
-		return nil, fmt.Errorf("encode event %s: %w", e.ID, err)
+	o := object{b: make([]byte, 0, 2048)}
+	o.envelope(e)
+	if r, ok := data.(*Record); ok {
+		o.record(r)
+	} else {
+		o.library(data)
 	}
-	return msg, nil
+	if o.err != nil {
+		return nil, fmt.Errorf("encode event %s: %w", e.ID, o.err)
+	}
+	return append(o.b, '}'), nil
 }
 
 // marshal is json.Marshal without HTML escaping.

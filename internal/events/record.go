@@ -197,16 +197,9 @@ func knownVersion(schema string) bool {
 
 // EncodeRecord writes r as a CloudEvent. expected is the family's last sequence that the write will expect.
 func EncodeRecord(r *Record, source string, expected uint64, now time.Time) ([]byte, error) {
-	var data any
-	switch {
-	case r.State == Forgotten:
+	var data any = r
+	if r.State == Forgotten {
 		data = forgottenOf(r)
-	case r.Seen == nil:
-		written := *r
-		written.Seen = map[Reason]Seen{}
-		data = &written
-	default:
-		data = r
 	}
 	return encodeEnvelope(envelope{
 		ID:          RecordID(r.DomainID, expected, r.State),

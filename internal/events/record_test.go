@@ -88,6 +88,90 @@ func records() *rapid.Generator[*events.Record] {
 	})
 }
 
+// byTheLibrary is a record as encoding/json writes it.
+func byTheLibrary(t interface{ Fatal(...any) }, r *events.Record) []byte {
+	copied := *r
+	if copied.Seen == nil {
+		copied.Seen = map[events.Reason]events.Seen{} // always written
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(copied); err != nil {
+		t.Fatal(err)
+	}
+	return bytes.TrimSpace(b.Bytes())
+}
+
+func TestRecordsAreWrittenAsTheLibraryWould(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		r := records().Draw(t, "record")
+		if r.State == events.Forgotten {
+			r.State = events.Failed // a forgotten one is left to the library
+		}
+		msg, err := events.EncodeRecord(r, source, 7, at(5))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if summary, err := events.DecodeSummary(msg); err != nil || !bytes.Equal(summary.Data, byTheLibrary(t, r)) {
+			t.Fatalf("%v\nwritten %s\nwant    %s", err, summary.Data, byTheLibrary(t, r))
+		}
+	})
+}
+
+// TestNoFieldOfARecordIsForgotten: each alone is written as the library would, those too that records do not draw yet.
+func TestNoFieldOfARecordIsForgotten(t *testing.T) {
+	t.Parallel()
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[events.Record]()) {
+		if field.Tag.Get("json") == "-" {
+			continue
+		}
+		r := &events.Record{State: events.Failed}
+		fill(t, reflect.ValueOf(r).Elem().FieldByIndex(field.Index))
+		msg, err := events.EncodeRecord(r, source, 7, at(5))
+		if err != nil {
+			t.Fatalf("%s: %v", field.Name, err)
+		}
+		if summary, err := events.DecodeSummary(msg); err != nil || !bytes.Equal(summary.Data, byTheLibrary(t, r)) {
+			t.Errorf("%s: %v\nwritten %s\nwant    %s", field.Name, err, summary.Data, byTheLibrary(t, r))
+		}
+	}
+}
+
+// fill sets a value to something that is not its zero.
+func fill(t *testing.T, v reflect.Value) {
+	t.Helper()
+	switch one := v.Addr().Interface().(type) {
+	case *time.Time:
+		*one = at(1)
+		return
+	case *json.RawMessage:
+		*one = json.RawMessage(`{"a": 1}`)
+		return
+	}
+	switch v.Kind() { //nolint:exhaustive // what records are made of
+	case reflect.String:
+		v.SetString("x")
+	case reflect.Int, reflect.Int64:
+		v.SetInt(7)
+	case reflect.Uint64:
+		v.SetUint(7)
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+	case reflect.Map:
+		v.Set(reflect.ValueOf(map[events.Reason]events.Seen{events.Transient: {First: at(1), Tries: 1}}))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(t, v.Field(i))
+		}
+	default:
+		t.Fatalf("nothing is known to fill a %s with", v.Type())
+	}
+}
+
 func TestARecordReadsBackAsItWasWritten(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
