@@ -3,7 +3,6 @@ package consumer
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -50,9 +49,8 @@ const (
 // serve takes messages while it may, and hands each to a slot of its own.
 // taking ends when nothing new may be taken, working when even running steps must end.
 func (w *Worker) serve(taking, working context.Context, l lane) {
-	var handling sync.WaitGroup
-	defer handling.Wait()
-	slots := make(slots, l.slots)
+	slots := newSlots(l.slots)
+	defer slots.close()
 	for taking.Err() == nil {
 		open, probing, closed := w.gate.open(taking, l.gated)
 		if open == nil {
@@ -63,7 +61,7 @@ func (w *Worker) serve(taking, working context.Context, l lane) {
 				w.inSlot(taking, working, l, slots, msg, from)
 				return
 			}
-			handling.Go(func() { w.inSlot(taking, working, l, slots, msg, from) })
+			slots.do(func() { w.inSlot(taking, working, l, slots, msg, from) })
 		})
 		shut := open.Err() != nil
 		closed()
@@ -79,24 +77,8 @@ func (w *Worker) serve(taking, working context.Context, l lane) {
 	}
 }
 
-// slots bound what is handled at once.
-type slots chan struct{}
-
-// enter waits for a free one, and reports whether it is ours.
-func (s slots) enter(ctx context.Context) bool {
-	select {
-	case s <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (s slots) leave()    { <-s }
-func (s slots) free() int { return cap(s) - len(s) }
-
 // inSlot handles one message, and gives its slot back: after a while where something of ours is not there.
-func (w *Worker) inSlot(taking, working context.Context, l lane, s slots, msg jetstream.Msg, from source) {
+func (w *Worker) inSlot(taking, working context.Context, l lane, s *slots, msg jetstream.Msg, from source) {
 	defer s.leave()
 	if err := w.take(working, l, msg, from); err != nil {
 		w.ensure(taking, l, &stuckError{err})
@@ -141,7 +123,7 @@ func (e *stuckError) Error() string { return e.err.Error() }
 func (e *stuckError) Unwrap() error { return e.err }
 
 // pull takes messages, one for each slot that is free, and has each handled, until ctx ends or the consumer is gone.
-func (w *Worker) pull(ctx context.Context, l lane, s slots, handle func(jetstream.Msg, source)) error {
+func (w *Worker) pull(ctx context.Context, l lane, s *slots, handle func(jetstream.Msg, source)) error {
 	if w.Halted() != nil {
 		return errHalted
 	}
@@ -178,7 +160,7 @@ func (w *Worker) pull(ctx context.Context, l lane, s slots, handle func(jetstrea
 		}
 		s.leave()
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // what ended it is no trouble
+			return nil
 		}
 		return err
 	}
