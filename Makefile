@@ -7,10 +7,10 @@ COMMIT  ?= $(shell git rev-parse --verify --quiet HEAD 2>/dev/null || echo unkno
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt fuzz chaos mutants bench cover tools own-tools sbom licenses image demo check clean
+.PHONY: help build test race lint fmt fuzz chaos mutants bench microbench cover tools own-tools sbom licenses image demo check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## bin/worker, a static binary
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(BIN)/worker ./cmd/worker
@@ -36,7 +36,15 @@ chaos: ## three workers, three NATS nodes, proxies between all, 200 kills: is an
 mutants: own-tools ## break the worker in ways its promises forbid: which test notices?
 	$(TOOLS)/mutants
 
-bench: ## all benchmarks, ten runs each, into bin/bench.txt; compare two with tools/bin/benchstat
+bench: $(TOOLS)/nats-server ## against a bare loop and Watermill, into docs/performance.md; BENCH=-quick for a minute's look, BENCH=-h for more
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(BIN)/worker ./cmd/worker
+	go -C bench build -buildvcs=false -o $(BIN)/bench .
+	go test -run '^$$' -bench '^Benchmark(Decode|EncodeRecord|DecodeRecord|Decide|Record)$$' -benchmem -count $(if $(findstring -quick,$(BENCH)),1,6) \
+		./internal/events ./internal/activation ./internal/ledger | tee $(BIN)/micro.txt
+	$(BIN)/bench -worker $(BIN)/worker -nats-server $(TOOLS)/nats-server -micro $(BIN)/micro.txt -results docs/performance.md $(BENCH)
+
+microbench: ## all Go benchmarks, ten runs each, into bin/bench.txt; compare two with tools/bin/benchstat
 	@mkdir -p $(BIN)
 	go test -run '^$$' -bench . -benchmem -count 10 ./... | tee $(BIN)/bench.txt
 

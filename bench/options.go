@@ -25,6 +25,7 @@ type options struct {
 	worker   string // path of the binary
 	server   string // path of nats-server
 	results  string // path of the document; "": only shown
+	micro    string // path of the microbenchmarks' output, for the document
 	publish  bool   // measure ways to publish too
 	keep     bool
 }
@@ -48,6 +49,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.worker, "worker", "bin/worker", "the worker to measure")
 	f.StringVar(&o.server, "nats-server", "tools/bin/nats-server", "the nats-server to use")
 	f.StringVar(&o.results, "results", "", "document to write the results into, between its markers; plots beside it")
+	f.StringVar(&o.micro, "micro", "", "output of the microbenchmarks, shown in the document")
 	f.BoolVar(&o.publish, "publish", true, "measure ways to publish compare-and-set records, too")
 	f.BoolVar(&o.keep, "keep", false, "keep the directory of each run")
 	if err := f.Parse(args); err != nil {

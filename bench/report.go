@@ -29,6 +29,7 @@ func (f *findings) tables() string {
 	f.latency(&b)
 	f.scaling(&b)
 	f.publishing(&b)
+	f.micro(&b)
 	return b.String()
 }
 
@@ -92,6 +93,20 @@ func (f *findings) publishing(b *strings.Builder) {
 		fmt.Fprintf(b, "| %s | %d | %.0f | %s | %s |\n", w.mode(), w.Connections, medianOf(runs, perSecondOf),
 			times(ratio(runs, first, perSecondOf)), micros(medianOf(runs, func(r result) time.Duration { return r.cpu })))
 	}
+}
+
+// micro shows the output of the microbenchmarks as benchstat reads it.
+func (f *findings) micro(b *strings.Builder) {
+	if f.o.micro == "" {
+		return
+	}
+	b.WriteString("\n### Microbenchmarks\n\nIn the form that `tools/bin/benchstat` reads; the last two with a server in the same process.\n\n```text\n")
+	for line := range strings.SplitSeq(read(f.o.micro), "\n") {
+		if strings.HasPrefix(line, "Benchmark") || strings.HasPrefix(line, "pkg:") {
+			b.WriteString(line + "\n")
+		}
+	}
+	b.WriteString("```\n")
 }
 
 func times(r float64) string {
