@@ -42,9 +42,9 @@ func measure(ctx context.Context, o options, out io.Writer) error {
 	f := &findings{o: o, machine: machine(ctx, o), day: time.Now(), runs: map[plan][]result{}, publish: map[way][]result{}}
 	for round := range o.rounds {
 		for _, p := range plans(o) {
-			r, err := once(ctx, o, p)
+			r, err := retried(ctx, out, p, func() (result, error) { return once(ctx, o, p) })
 			if err != nil {
-				return fmt.Errorf("%s: %w", p, err)
+				return err
 			}
 			f.runs[p] = append(f.runs[p], r)
 			fmt.Fprintf(out, "round %d  %-44s %s\n", round+1, p, r)
@@ -53,9 +53,9 @@ func measure(ctx context.Context, o options, out io.Writer) error {
 			continue
 		}
 		for _, w := range waysToPublish() {
-			r, err := oncePublish(ctx, o, w)
+			r, err := retried(ctx, out, w, func() (result, error) { return oncePublish(ctx, o, w) })
 			if err != nil {
-				return fmt.Errorf("publish, %s: %w", w, err)
+				return err
 			}
 			f.publish[w] = append(f.publish[w], r)
 			fmt.Fprintf(out, "round %d  %-44s %s\n", round+1, w, r)
@@ -66,6 +66,19 @@ func measure(ctx context.Context, o options, out io.Writer) error {
 		return nil
 	}
 	return f.write()
+}
+
+// retried makes a run, and once more where it fails: on a busy machine a cluster may not find together in time.
+func retried(ctx context.Context, out io.Writer, what fmt.Stringer, run func() (result, error)) (result, error) {
+	r, err := run()
+	if err != nil && ctx.Err() == nil {
+		fmt.Fprintf(out, "%s failed, and is tried once more: %v\n", what, err)
+		r, err = run()
+	}
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", what, err)
+	}
+	return r, nil
 }
 
 func (r result) String() string {

@@ -60,7 +60,7 @@ func startServers(ctx context.Context, o options, dir string, count int) (*serve
 // connect waits for the first server to have JetStream.
 func (s *servers) connect(ctx context.Context) (*nats.Conn, error) {
 	var nc *nats.Conn
-	err := eventually(ctx, 20*time.Second, 20*time.Millisecond, func(ctx context.Context) error {
+	err := eventually(ctx, time.Minute, 20*time.Millisecond, func(ctx context.Context) error {
 		for _, p := range s.procs {
 			if p.over() {
 				return p.early()

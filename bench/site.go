@@ -83,7 +83,9 @@ func openSite(ctx context.Context, o options, nodes int, delay time.Duration) (s
 func (s *site) lead(ctx context.Context) error {
 	for _, name := range []string{"STREAM." + intake, "STREAM." + ledger, "CONSUMER." + intake + "." + activator, "CONSUMER." + intake + "." + pushed} {
 		kind, rest, _ := strings.Cut(name, ".")
-		err := eventually(ctx, 20*time.Second, 300*time.Millisecond, func(ctx context.Context) error {
+		err := eventually(ctx, time.Minute, 300*time.Millisecond, func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // one asked while there is no leader is not answered at all
+			defer cancel()
 			var info struct {
 				Cluster struct {
 					Leader string `json:"leader"`
