@@ -35,15 +35,17 @@ type Options struct {
 
 // Ledger is safe for concurrent use.
 type Ledger struct {
-	conn    *nats.Conn
-	js      jetstream.JetStream
-	api     string // JetStream API prefix, with the final dot
-	streams events.Streams
-	source  string
-	now     func() time.Time
-	log     *zap.Logger
-	lease   time.Duration
-	room    room
+	conn *nats.Conn
+	js   jetstream.JetStream
+	// publisher gives up an answer after requestTimeout.
+	publisher jetstream.JetStream
+	api       string // JetStream API prefix, with the final dot
+	streams   events.Streams
+	source    string
+	now       func() time.Time
+	log       *zap.Logger
+	lease     time.Duration
+	room      room
 
 	mark     func() events.Mark
 	chain    chain
@@ -65,8 +67,13 @@ func New(o Options) *Ledger {
 		o.Now = time.Now
 	}
 	opts := o.JetStream.Options()
+	publisher, err := jetstream.New(o.Conn, jetstream.WithPublishAsyncTimeout(requestTimeout))
+	if err != nil {
+		panic(err) // of options that are constants
+	}
 	return &Ledger{
-		conn: o.Conn, js: o.JetStream, api: events.APIPrefix(opts.Domain, opts.APIPrefix), streams: o.Streams, source: o.Source, now: o.Now,
+		publisher: publisher,
+		conn:      o.Conn, js: o.JetStream, api: events.APIPrefix(opts.Domain, opts.APIPrefix), streams: o.Streams, source: o.Source, now: o.Now,
 		log: o.Log.Named("ledger"), lease: o.Lease,
 		run: nuid.Next(), mark: o.Mark, troubles: troubles{by: map[string]*trouble{}},
 	}

@@ -58,9 +58,12 @@ func (l *Ledger) unstored(subject string, err error) {
 
 // stored notes that a message was stored, or refused for another reason than that it could not be.
 func (l *Ledger) stored(subject string) {
-	kind := kindOf(subject)
 	l.troubles.mu.Lock()
 	defer l.troubles.mu.Unlock()
+	if len(l.troubles.by) == 0 {
+		return // mostly
+	}
+	kind := kindOf(subject)
 	t := l.troubles.by[kind]
 	if t == nil {
 		return
