@@ -288,3 +288,20 @@ func TestPullHoardsNothingAfterReconnects(t *testing.T) {
 		}
 	}
 }
+
+// TestPullTakesNoMoreThanIsWanted: several with one request, and not one beyond them.
+func TestPullTakesNoMoreThanIsWanted(t *testing.T) {
+	t.Parallel()
+	_, js, cons, p := pulling(t, 30*time.Second)
+	defer p.Stop(time.Second)
+	for i := range 5 {
+		store(t, js, fmt.Sprint(i), nil)
+	}
+	for i, step := range []struct{ want, inHand int }{{3, 3}, {8, 3}, {8, 3}, {1, 4}, {1, 5}} {
+		msg, err := p.Next(t.Context(), step.want)
+		if err != nil || string(msg.Data()) != fmt.Sprint(i) {
+			t.Fatalf("message %d is %v, %v", i, msg, err)
+		}
+		settled(t, cons, step.inHand, 5-step.inHand)
+	}
+}
