@@ -126,7 +126,7 @@ func millis(d time.Duration) string {
 }
 
 // quantiles are the places of the plot of latency.
-var quantiles = []float64{0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99, 0.999}
+var quantiles = []float64{0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99}
 
 // latencyPlot is how long the slowest part of the outcomes takes.
 func (f *findings) latencyPlot() plot {
