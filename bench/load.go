@@ -40,7 +40,7 @@ func once(ctx context.Context, o options, p plan) (r result, err error) {
 		}
 	}()
 	for range p.processes {
-		started, err := sub.start(ctx, s, max(1, o.inFlight/p.processes))
+		started, err := sub.start(ctx, s, o.inFlight) // which workers share
 		if started != nil {
 			procs = append(procs, started)
 		}
