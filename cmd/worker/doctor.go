@@ -89,6 +89,7 @@ func doctorOf(ctx context.Context, c *config.Config, nc *nats.Conn, js jetstream
 	if connecting == nil {
 		d.Link, d.JetStream, maxObject = nc, js, ledger.MaxObject(nc)
 		d.Records = readerOf(c, nc, js)
+		d.Quota = quotaBucket(c, js, "")
 		keepMaxBytes(ctx, c, js, &d.Layout)
 	}
 	if c.Partner.HasCredentials() {

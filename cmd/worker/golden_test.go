@@ -176,7 +176,7 @@ func TestGoldenStatus(t *testing.T) {
 	for _, one := range everyState(t) {
 		fmt.Fprintf(&table, "== %s\n\n", one.name)
 		fmt.Fprintf(&asJSON, "== %s\n\n", one.name)
-		if err := statusTable(&table, one.record, one.entries, "", fixed); err != nil {
+		if err := statusTable(&table, one.record, one.entries, "", "", fixed); err != nil {
 			t.Fatal(err)
 		}
 		if err := statusJSON(&asJSON, one.record, one.entries); err != nil {

@@ -128,6 +128,9 @@ func (f *replayFlags) run(cmd *cobra.Command, r events.Request) error {
 		return err
 	}
 	preview.write(cmd.ErrOrStderr(), r)
+	if preview.moves > 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), printable(a.whenReplayed(ctx, c, preview, r)))
+	}
 	if f.dryRun || preview.moves == 0 {
 		return nil
 	}
@@ -214,8 +217,22 @@ func (p preview) write(w io.Writer, r events.Request) {
 		fmt.Fprintln(w, "nothing to replay")
 		return
 	}
-	last := time.Duration(max(0, p.moves-p.hastened-1)) * interval
-	fmt.Fprintf(w, "%d to be replayed, the last of them due in %s at %s\n", p.moves, last.Round(time.Second), r.Rate)
+	fmt.Fprintf(w, "%d to be replayed, the last of them due in %s at %s\n", p.moves, p.last(interval).Round(time.Second), r.Rate)
+}
+
+// last is in how long the last customer's time comes.
+func (p preview) last(interval time.Duration) time.Duration {
+	return time.Duration(max(0, p.moves-p.hastened-1)) * interval
+}
+
+// whenReplayed says when the last customer of a replay would be attempted: as the partner's pace and those who wait allow.
+func (a asker) whenReplayed(ctx context.Context, c *config.Config, p preview, r events.Request) string {
+	ahead, unknown := readAhead(ctx, c, a.nc, a.js, a.ledger)
+	if unknown != "" {
+		return "when the last would be attempted: " + unknown
+	}
+	interval, _ := r.Interval() // checked before
+	return "the last would be attempted " + ahead.Replayed(p.moves, p.last(interval)).Sentence(time.Now(), local)
 }
 
 // idsOf reads domain ids from arguments.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
@@ -24,7 +25,8 @@ func statusCommand() *cobra.Command {
 		Long: `Says in words why a customer is active or not, what happens next and when, and what to do; where DNS
 records are missing, which, as lines of a zone file to be copied, and what was seen in their place. The
 timeline follows as far as it is kept. Without a record it says whether the announcement waits unread or
-was rejected, and whether a worker is taking work. JSON has the customer on the first line, then one
+was rejected, and whether a worker is taking work. Where a customer waits for the partner's pace, it estimates
+until when. JSON has the customer on the first line, then one
 event a line, without the partner's customer object. Looking for a domain name reads through all customers.`,
 		Example: `  worker status 51200931
   worker status hinode-foods.example -o json`,
@@ -52,7 +54,7 @@ event a line, without the partner's customer object. Looking for a domain name r
 			}
 			defer nc.Close()
 			s := statusReader{
-				js: js, c: c,
+				nc: nc, js: js, c: c,
 				ledger: readerOf(c, nc, js),
 			}
 			var id int64
@@ -72,7 +74,8 @@ event a line, without the partner's customer object. Looking for a domain name r
 			case output == "json":
 				return statusJSON(cmd.OutOrStdout(), r, entries)
 			}
-			return statusTable(cmd.OutOrStdout(), r, entries, s.paused(ctx), localView())
+			view, paused := localView(), s.paused(ctx)
+			return statusTable(cmd.OutOrStdout(), r, entries, paused, s.expected(ctx, r, paused, view), view)
 		},
 	}
 	outputFlag(cmd, &output)
@@ -81,6 +84,7 @@ event a line, without the partner's customer object. Looking for a domain name r
 }
 
 type statusReader struct {
+	nc     *nats.Conn
 	js     jetstream.JetStream
 	c      *config.Config
 	ledger *ledger.Ledger

@@ -29,14 +29,17 @@ func statusJSON(out io.Writer, r *events.Record, entries []ledger.Entry) error {
 }
 
 // statusTable answers first: why, what comes next, what to do. What it was found from follows.
-// paused is why nobody is attempted at the moment; empty where that is not so.
-func statusTable(out io.Writer, r *events.Record, entries []ledger.Entry, paused string, v timeView) error {
+// paused is why nobody is attempted at the moment, expected when the customer's turn comes; empty where that is not so.
+func statusTable(out io.Writer, r *events.Record, entries []ledger.Entry, paused, expected string, v timeView) error {
 	s := statusText{view: v}
 	words := operator.Explain(r)
 	s.line("%s: %s\n", nameOf(r), words.Is)
 	s.row("next", "%s", words.NextAt(v.due(nextOf(r))))
 	if paused != "" && (r.State == events.Deferred || r.State == events.Started) {
 		s.row("but", "%s", printable(paused))
+	}
+	if expected != "" {
+		s.row("expected", "%s", printable(expected))
 	}
 	s.row("what to do", "%s", words.WhatToDo)
 	if r.Reason == events.DNSUnverified {

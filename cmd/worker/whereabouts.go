@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"activation-worker/internal/activation"
 	"activation-worker/internal/events"
 	"activation-worker/internal/ledger"
 	"activation-worker/internal/operator"
@@ -33,17 +35,24 @@ func (s statusReader) unknown(ctx context.Context, id int64, output string, out 
 		}{id, where.state, where.text, taking})
 	} else {
 		_, err = fmt.Fprintf(out, "%d: no record. %s\n\n  %s\n", id, where.text, taking)
+		if err == nil && where.sequence > 0 {
+			_, err = fmt.Fprintf(out, "\n  expected     %s\n", printable(s.announced(ctx, where, localView())))
+		}
 	}
 	return err
 }
 
-type whereabouts struct{ state, text string }
+type whereabouts struct {
+	state, text string
+	sequence    uint64 // of the announcement that is not acknowledged yet; 0 for none
+	backlog     bool   // that announcement is an old one
+}
 
 // maxUnread bounds how many unread announcements are searched.
 const maxUnread = 20000
 
 func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, error) {
-	unread, complete, err := s.unread(ctx, id)
+	unread, backlog, complete, err := s.unread(ctx, id)
 	if err != nil {
 		return whereabouts{}, err
 	}
@@ -52,7 +61,8 @@ func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, e
 		if cons, err := s.js.Consumer(ctx, s.c.Worker.IntakeStream, events.ConsumerActivator); err == nil && unread <= cons.CachedInfo().Delivered.Stream {
 			where = "is in a worker's hands, where it waits for its turn"
 		}
-		return whereabouts{"unread", fmt.Sprintf("It was announced (stream %s, sequence %d) and %s.", s.c.Worker.IntakeStream, unread, where)}, nil
+		text := fmt.Sprintf("It was announced (stream %s, sequence %d) and %s.", s.c.Worker.IntakeStream, unread, where)
+		return whereabouts{state: "unread", text: text, sequence: unread, backlog: backlog}, nil
 	}
 	var last *events.Rejection
 	err = s.ledger.Rejections(ctx, func(e ledger.Entry) error {
@@ -67,35 +77,41 @@ func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, e
 		return whereabouts{}, err
 	}
 	if last != nil {
-		return whereabouts{"rejected", fmt.Sprintf("An announcement that mentions it was rejected (stream %s, sequence %d): %s. To do: publish it corrected, or mend the setting and run worker replay --rejected.", last.Original.Stream, last.Original.Sequence, last.Detail)}, nil
+		return whereabouts{state: "rejected", text: fmt.Sprintf("An announcement that mentions it was rejected (stream %s, sequence %d): %s. To do: publish it corrected, or mend the setting and run worker replay --rejected.", last.Original.Stream, last.Original.Sequence, last.Detail)}, nil
 	}
 	if !complete {
-		return whereabouts{"none", fmt.Sprintf("It is not among the first %d unread announcements, and none that mentions it was rejected.", maxUnread)}, nil
+		return whereabouts{state: "none", text: fmt.Sprintf("It is not among the first %d unread announcements, and none that mentions it was rejected.", maxUnread)}, nil
 	}
 	if in, err := operator.ReadIntake(ctx, s.js, s.ledger, s.c.Worker.IntakeStream, s.c.Worker.Stream); err == nil && in.Lost {
-		return whereabouts{"none", "No announcement of it waits unread; what became of those that were read is not known without the ledger."}, nil
+		return whereabouts{state: "none", text: "No announcement of it waits unread; what became of those that were read is not known without the ledger."}, nil
 	}
-	return whereabouts{"none", "It was not announced: no announcement waits unread and none that mentions it was rejected."}, nil
+	return whereabouts{state: "none", text: "It was not announced: no announcement waits unread and none that mentions it was rejected."}, nil
 }
 
-// unread finds the first unread announcement of a customer: its sequence, or 0; complete tells whether all were looked at.
-func (s statusReader) unread(ctx context.Context, id int64) (sequence uint64, complete bool, err error) {
+// unread finds the first unread announcement of a customer: its sequence, or 0, and whether it is an old one; complete
+// tells whether all were looked at.
+func (s statusReader) unread(ctx context.Context, id int64) (sequence uint64, backlog, complete bool, err error) {
 	w := s.c.Worker
 	start := uint64(1)
 	cons, err := s.js.Consumer(ctx, w.IntakeStream, events.ConsumerActivator)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return 0, true, nil
+		return 0, false, true, nil
 	case err == nil:
 		start = cons.CachedInfo().AckFloor.Stream + 1
 	case !errors.Is(err, jetstream.ErrConsumerNotFound):
-		return 0, false, fmt.Errorf("read consumer %s of stream %s: %w", events.ConsumerActivator, w.IntakeStream, err)
+		return 0, false, false, fmt.Errorf("read consumer %s of stream %s: %w", events.ConsumerActivator, w.IntakeStream, err)
 	}
 	decoder := decoderOf(s.c)
-	return s.ledger.FindIntake(ctx, w.IntakeStream, w.IntakeSubject, start, maxUnread, func(m events.Message) bool {
+	sequence, complete, err = s.ledger.FindIntake(ctx, w.IntakeStream, w.IntakeSubject, start, maxUnread, func(m events.Message) bool {
 		accepted, err := decoder.Decode(m)
-		return err == nil && accepted.DomainID == id
+		if err != nil || accepted.DomainID != id {
+			return false
+		}
+		backlog = activation.CueOf(&accepted, time.Now()).Backlog
+		return true
 	})
+	return sequence, backlog, complete, err
 }
 
 // paused says why no worker attempts anybody at the moment; empty where one does, or that could not be read.

@@ -247,15 +247,20 @@ func limitsOf(c *config.Config) quota.Limits {
 
 // newPacer shares the partner's quota with all other workers of the streams.
 func newPacer(c *config.Config, js jetstream.JetStream, log *zap.Logger) *quota.Pacer {
-	bucket, run := events.StreamsOf(c.Worker.Stream).Quota, c.Worker.ID+"-"+nuid.Next() // two workers may have been given one id
-	o := js.Options()
+	run := c.Worker.ID + "-" + nuid.Next() // two workers may have been given one id
 	return quota.New(quota.Options{
 		Limits: limitsOf(c), Timeout: c.Partner.Timeout, Replica: run, Log: log.Named("quota"), Now: faults.Now,
-		Store: quota.Bucket{
-			Conn: js.Conn(), JetStream: js, API: events.APIPrefix(o.Domain, o.APIPrefix),
-			Stream: events.QuotaStream(bucket), Subject: events.QuotaSubject(bucket), Hint: events.SubjectQuota, Writer: run,
-		},
+		Store: quotaBucket(c, js, run),
 	})
+}
+
+// quotaBucket is where the quota is shared; writer names the process there, and is of no matter to who only looks.
+func quotaBucket(c *config.Config, js jetstream.JetStream, writer string) quota.Bucket {
+	bucket, o := events.StreamsOf(c.Worker.Stream).Quota, js.Options()
+	return quota.Bucket{
+		Conn: js.Conn(), JetStream: js, API: events.APIPrefix(o.Domain, o.APIPrefix),
+		Stream: events.QuotaStream(bucket), Subject: events.QuotaSubject(bucket), Hint: events.SubjectQuota, Writer: writer,
+	}
 }
 
 // newWorker wires a worker on a connection whose streams are there. partner may be nil: no credentials; looker too: no watch.

@@ -56,7 +56,7 @@ func (w *Worker) handle(ctx context.Context, d delivery) (handedOver bool, err e
 			record = current
 			continue
 		}
-		turn, wait, err := w.leave(ctx, d, record, decision.Step)
+		turn, later, err := w.leave(ctx, d, record, decision.Step)
 		switch {
 		case err != nil:
 			return false, w.cannot(d, "claim", err)
@@ -64,7 +64,12 @@ func (w *Worker) handle(ctx context.Context, d delivery) (handedOver bool, err e
 			w.nak(d.msg, requeueAfter)
 			return false, nil
 		case turn == nil:
-			return false, w.postpone(ctx, d, record, wait)
+			current, err := w.stepBack(ctx, d, record, later)
+			if current == nil {
+				return false, err
+			}
+			record = current
+			continue
 		}
 		claim, current, err := w.claim(ctx, d, record, decision.Step, turn)
 		switch {
@@ -163,14 +168,20 @@ func (t *turn) giveUp() {
 	t.gate.giveBack(t.probe, false)
 }
 
+// later is when somebody without a turn comes again, and whether because not all who wait can be served.
+type later struct {
+	wait time.Duration
+	full bool
+}
+
 // leave makes sure that the gate is open and of a token, and waits for the pace of the first request. A wake-up waits for
-// so long only; without a turn, wait is when to come again.
-func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step activation.Step) (t *turn, wait time.Duration, err error) {
+// so long only.
+func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step activation.Step) (t *turn, again later, err error) {
 	ctx, cancel := w.untilStop(ctx)
 	defer cancel()
 	admitted, probe, shutFor := w.gate.admit()
 	if !admitted {
-		return nil, min(shutFor/2, postponeShut), nil
+		return nil, later{wait: min(shutFor/2, postponeShut)}, nil
 	}
 	t = &turn{probe: probe, gate: w.gate}
 	if err := w.Partner.EnsureToken(ctx); err != nil {
@@ -178,7 +189,7 @@ func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step a
 			w.gate.close(troubleOf(err))
 		}
 		w.gate.giveBack(probe, ctx.Err() == nil)
-		return nil, 0, err
+		return nil, later{}, err
 	}
 	first := activation.Activate
 	if step == activation.TakeOver || step == activation.Anew || r != nil && (r.Unsettled || r.LookFirst) {
@@ -186,12 +197,12 @@ func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step a
 	}
 	waiting := ctx
 	if d.accepted == nil {
-		room := w.rooms[d.lane()]
-		if !room.enter(ctx) {
+		leave, ok := w.enter(ctx, w.roomsFor(d, r))
+		if !ok {
 			w.gate.giveBack(probe, false)
-			return nil, w.queueTime(d), context.Cause(ctx)
+			return nil, w.full(d), context.Cause(ctx)
 		}
-		defer room.leave()
+		defer leave()
 	}
 	if d.accepted == nil || probe { // others may have leave for what they would ask
 		var done context.CancelFunc
@@ -202,21 +213,21 @@ func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step a
 	switch {
 	case err != nil && ctx.Err() == nil && waiting.Err() != nil:
 		w.gate.giveBack(probe, false)
-		return nil, w.queueTime(d), nil
+		return nil, w.full(d), nil
 	case err != nil:
 		w.gate.giveBack(probe, false)
-		return nil, 0, err
+		return nil, later{}, err
 	case w.stopping():
 		t.giveUp()
-		return nil, 0, errStopping
+		return nil, later{}, errStopping
 	case w.Halted() != nil, w.Ledger.Mark() != d.mark: // meanwhile: what is known of the customer may be another ledger's
 		t.giveUp()
-		return nil, postponeLeast, nil
+		return nil, later{wait: postponeLeast}, nil
 	case !probe && w.gate.isShut():
 		t.giveUp() // meanwhile
-		return nil, postponeLeast, nil
+		return nil, later{wait: postponeLeast}, nil
 	}
-	return t, 0, nil
+	return t, later{}, nil
 }
 
 // claim writes the started record. A turn that comes to nothing is given up.

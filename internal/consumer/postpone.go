@@ -33,13 +33,52 @@ func (w *Worker) postpone(ctx context.Context, d delivery, r *events.Record, wai
 	return w.armFor(ctx, d, r, at)
 }
 
-// queueTime is about how long the wake-ups behind a delivery take at the partner's pace.
-func (w *Worker) queueTime(d delivery) time.Duration {
-	return time.Duration(d.pending) * w.Pacer.Interval()
+// stepBack ends a wake-up that has got no turn. It returns a record only where another was written meanwhile.
+func (w *Worker) stepBack(ctx context.Context, d delivery, r *events.Record, l later) (*events.Record, error) {
+	if l.full {
+		// Written down, so that DNS is watched meanwhile as before any other call.
+		if next := activation.GivenWay(r, w.Policy, w.now(), w.Jitter()); next != nil {
+			return w.put(ctx, d, r, next)
+		}
+	}
+	return nil, w.postpone(ctx, d, r, l.wait)
+}
+
+// full is that not all who wait in a delivery's lane can be served: they come again when those behind it, at whatever
+// worker, have had their turn at the pace of all workers together.
+func (w *Worker) full(d delivery) later {
+	return later{wait: time.Duration(d.pending) * w.Pacer.Interval(), full: true}
 }
 
 // room is where the wake-ups of a lane wait for leave; a full one takes no more.
 type room chan struct{}
+
+// roomsFor are the rooms in which a wake-up must find a place: those who give way fill only half of their lane's.
+func (w *Worker) roomsFor(d delivery, r *events.Record) []room {
+	rooms := []room{w.rooms[d.lane()]}
+	if activation.GivesWay(r, w.Policy, w.now()) {
+		rooms = []room{w.forced, rooms[0]}
+	}
+	return rooms
+}
+
+// enter takes a place in each of some rooms, or none.
+func (w *Worker) enter(ctx context.Context, rooms []room) (leave func(), ok bool) {
+	var taken []room
+	leave = func() {
+		for _, r := range taken {
+			r.leave()
+		}
+	}
+	for _, r := range rooms {
+		if !r.enter(ctx) {
+			leave()
+			return nil, false
+		}
+		taken = append(taken, r)
+	}
+	return leave, true
+}
 
 // enter waits a moment for a place: those behind are not held up, and do not come round and round either.
 func (r room) enter(ctx context.Context) bool {

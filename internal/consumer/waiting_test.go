@@ -18,6 +18,7 @@ import (
 	"activation-worker/internal/ownership"
 	"activation-worker/internal/partnerapi"
 	"activation-worker/internal/partnerapi/simulator"
+	"activation-worker/internal/quota"
 )
 
 // quickly shortens the DNS schedule, so that a test sees days go by.
@@ -411,4 +412,56 @@ func TestTheSameNoDoesNotOpenTheGateItHasShut(t *testing.T) {
 	if err != nil || last == nil || last.Subject != events.SubjectIntakePaused {
 		t.Errorf("the last word is %s, %v", last.Subject, err)
 	}
+}
+
+// Where not all who wait can be served, those with nothing new to tell stand back for hours, and are watched meanwhile;
+// so one whose records become visible behind many of them is attempted before nearly all.
+func TestForcedCallsGiveWayWhereTheLaneIsFull(t *testing.T) {
+	t.Parallel()
+	const crowd, first, newcomer = 120, int64(8101), int64(8300)
+	var z zone
+	var call time.Duration
+	var limits quota.Limits
+	h := build(t, simulator.Options{}, quickly, z.use, func(o *consumer.Options, _ *partnerapi.Config) {
+		o.Policy.DNS.Call = []time.Duration{call}
+		o.Pacer = pacer(o.JetStream, limits)
+	})
+	limits.Concurrency = 3
+	call = 24 * time.Hour
+	domain := h.unready(newcomer)
+	h.start()
+	h.announce(newcomer, "e")
+	h.await(newcomer, "waits for DNS", reasonIs(events.DNSUnverified))
+	h.halt()
+	call = 2 * time.Second
+	h.start()
+	for id := first; id < first+crowd; id++ {
+		h.unready(id)
+		h.announce(id, "e")
+	}
+	var due time.Time
+	for id := first; id < first+crowd; id++ {
+		due = h.await(id, "waits for DNS", reasonIs(events.DNSUnverified)).NextAttemptAt
+	}
+	h.halt()
+	eventually(t, "all are due", func() bool { return time.Now().After(due) }, func() string { return "they are not" })
+
+	call, limits.Peak = 24*time.Hour, quota.Rate{N: 1, Per: 500 * time.Millisecond}
+	before := len(h.partner.Journal().Of(0, simulator.OpActivate))
+	h.partner.SetDNS(newcomer, true)
+	h.start()
+	z.set(domain, true)
+	h.awaitState(newcomer, events.Activated)
+	forced := len(h.partner.Journal().Of(0, simulator.OpActivate)) - before - 1
+	t.Logf("%d of %d forced calls came first", forced, crowd)
+	if forced > crowd/10 {
+		t.Errorf("%d of %d forced calls came first", forced, crowd)
+	}
+	looks := z.looks.Load()
+	gave := func(r *events.Record) bool { return time.Until(r.NextAttemptAt) > 5*time.Hour }
+	for id := first; id < first+crowd; id++ {
+		h.await(id, "has given way or was called", gave)
+	}
+	eventually(t, "they are looked at meanwhile", func() bool { return z.looks.Load() > looks+2*crowd }, func() string { return "they are not" })
+	h.noBreach()
 }

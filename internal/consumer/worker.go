@@ -70,6 +70,7 @@ type Worker struct {
 	looks   chan struct{} // places for looks at DNS
 	looking sync.WaitGroup
 	rooms   map[quota.Lane]room // of wake-ups that wait for leave
+	forced  room                // of those among them who give way
 	backlog spread
 
 	stop    context.Context // ends when nothing new may begin
@@ -97,6 +98,7 @@ func New(o Options) *Worker {
 	}
 	w.stop, w.stopNow = context.WithCancel(context.Background())
 	w.rooms = map[quota.Lane]room{quota.Waiting: make(room, w.slots()), quota.Replay: make(room, w.slots())}
+	w.forced = make(room, w.slots()/2)
 	w.gate = newGate(w)
 	w.twin.began = w.now()
 	return w

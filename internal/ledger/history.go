@@ -138,7 +138,7 @@ func (l *Ledger) FindIntake(ctx context.Context, stream, subject string, from ui
 			complete = false
 			return false
 		}
-		if fits(events.Message{Subject: e.Subject, Header: e.Header, Data: e.Data, Stream: stream, Sequence: e.Sequence}) {
+		if fits(events.Message{Subject: e.Subject, Header: e.Header, Data: e.Data, Stream: stream, Sequence: e.Sequence, StoredAt: e.StoredAt}) {
 			sequence = e.Sequence
 			return false
 		}

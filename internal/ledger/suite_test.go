@@ -45,6 +45,7 @@ var cases = []struct {
 	{"the newest timer replaces the older", testTimerReplaced},
 	{"a timer that is dropped does not fire", testDisarm},
 	{"a wake-up that is dropped takes no other with it", testDisarmLeavesOthers},
+	{"a wake-up is found armed, and when it has fired", testWakeUp},
 	{"a replayed customer is woken in the lane of replays", testRedoTarget},
 
 	{"a sweep arms what nothing will wake", testSweep},

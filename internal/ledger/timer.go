@@ -51,3 +51,25 @@ func (l *Ledger) takeOut(ctx context.Context, subject string) (found bool, err e
 	}
 	return true, l.delete(ctx, l.streams.Work, m.Sequence)
 }
+
+// WakeUp tells where the wake-up of a deferred record is, from the stream's leader: fired is its sequence in the work
+// stream where it has fired and nobody has acknowledged it yet, else armed is for when. Both are zero where there is none.
+func (l *Ledger) WakeUp(ctx context.Context, r *events.Record) (fired uint64, armed time.Time, err error) {
+	m, err := l.last(ctx, l.streams.Work, events.WakeUpSubject(r))
+	if err != nil {
+		return 0, armed, err
+	}
+	if m != nil {
+		return m.Sequence, armed, nil
+	}
+	m, err = l.last(ctx, l.streams.Work, events.TimerSubject(r.DomainID))
+	if err != nil || m == nil {
+		return 0, armed, err
+	}
+	header, err := nats.DecodeHeadersMsg(m.Header)
+	if err != nil {
+		return 0, armed, err
+	}
+	armed, _ = time.Parse(scheduleAt, header.Get(scheduleHeader)) // in another's form it is no time of ours
+	return 0, armed, nil
+}

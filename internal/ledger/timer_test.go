@@ -143,3 +143,29 @@ func testTimerReplaced(t *testing.T, p *place, _ *world) {
 		t.Error("the later timer is gone")
 	}
 }
+
+func testWakeUp(t *testing.T, p *place, _ *world) {
+	w := p.world(t)
+	l := w.ledger(t)
+	r := &events.Record{State: events.Deferred, DomainID: w.customer(), Reason: events.Transient}
+	wants := func(fires bool, at time.Time) {
+		t.Helper()
+		eventually(t, func(ctx context.Context) error {
+			fired, armed, err := l.WakeUp(ctx, r)
+			if err == nil && (!armed.Equal(at) || fired > 0 != fires) {
+				err = fmt.Errorf("fired as %d, armed for %s; want %t and %s", fired, armed, fires, at)
+			}
+			return err
+		})
+	}
+	wants(false, time.Time{})
+	at := time.Now().Add(time.Hour).Truncate(time.Microsecond)
+	if err := l.Arm(limited(t), r.DomainID, events.WakeUpSubject(r), at); err != nil {
+		t.Fatal(err)
+	}
+	wants(false, at)
+	if err := l.Arm(limited(t), r.DomainID, events.WakeUpSubject(r), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	wants(true, time.Time{}) // and lies there, as nobody takes it
+}

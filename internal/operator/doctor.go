@@ -77,7 +77,8 @@ type Doctor struct {
 	Exposed []string // of our settings: which hold secrets that others can read, and what to do
 
 	quota.Limits
-	Simulated bool // the partner is on this machine, and its limits are nobody's
+	Quota     quota.Store // as all workers share it; not used without a connection
+	Simulated bool        // the partner is on this machine, and its limits are nobody's
 
 	Policy activation.Policy
 	Now    func() time.Time

@@ -77,7 +77,16 @@ const (
 	documentedLimit = "the partner documents 240 a minute for each operation (60 on the Free plan), 120 over half an hour, and 5 at once"
 )
 
-func (d *Doctor) quota(context.Context) Check {
+// quota looks at the limits that are set, and at what the workers make of them now.
+func (d *Doctor) quota(ctx context.Context) Check {
+	c := d.limitsSet()
+	if d.Connecting == nil && d.Quota != nil {
+		d.spent(ctx, &c)
+	}
+	return c
+}
+
+func (d *Doctor) limitsSet() Check {
 	peak, sustained := inAnyMinute(d.Peak), onAverage(d.Sustained)
 	c := Check{Level: OK, Detail: fmt.Sprintf("peak %s, sustained %s, %d at once", shown(peak), shown(sustained), d.Concurrency)}
 	var over []string
