@@ -233,6 +233,20 @@ func TestADeadReplicasPlacesComeBack(t *testing.T) {
 	})
 }
 
+// A replica that leaves gives back all that it holds, what it has just used too.
+func TestWhoLeavesGivesBack(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		store := &quotatest.Memory{}
+		limits := quota.Limits{Concurrency: 2}
+		p, leave := replica(store, quota.Options{Limits: limits})
+		one, two := acquire(t, p, activate), acquire(t, p, activate)
+		one.End()
+		two.End()
+		leave()
+		wantNow(t, join(t, store, limits), activate)
+	})
+}
+
 // Without the store nobody gets leave, and what is held is not used for longer than it is leased.
 func TestNoStoreNoLeave(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

@@ -72,7 +72,7 @@ func (p *Pacer) plan(now time.Time) plan {
 	}
 	busy := p.busy + out.places
 	me.Places = busy
-	if spare := min(p.held-p.busy-out.places, p.Concurrency-pl.others-busy-pl.leftPlaces); spare > 0 && !p.rivals && now.Sub(p.used) < idleTime {
+	if spare := min(p.held-p.busy-out.places, p.Concurrency-pl.others-busy-pl.leftPlaces); spare > 0 && !p.rivals && !p.leaving && now.Sub(p.used) < idleTime {
 		me.Places += spare
 	}
 	me.Wants = pl.wants(out.grants)

@@ -115,6 +115,7 @@ type Pacer struct {
 	lease   int64     // by the server's clock: until when what is held is held
 	turn    time.Time // until when places pass from hand to hand here, whoever waits elsewhere
 	rivals  bool      // somebody waits elsewhere
+	leaving bool      // nothing is kept for anybody here
 	yielded map[string]yielded
 	used    time.Time // when somebody last came or ended
 	next    time.Time // when Run looks again

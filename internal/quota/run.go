@@ -271,6 +271,7 @@ func (p *Pacer) leaveFleet(ctx context.Context) {
 	defer cancel()
 	for ctx.Err() == nil {
 		p.mu.Lock()
+		p.leaving = true
 		if p.shared == nil || !p.present() && len(p.ended) == 0 {
 			p.mu.Unlock()
 			return
