@@ -190,7 +190,7 @@ const never = int64(1) << 62
 func (pl *planner) choose(me *replica) (grants []*waiter, rivals bool) {
 	lines, elsewhere := pl.lines(pl.now), pl.elsewhere(pl.next, pl.now, yieldTime.Microseconds())
 	rivals = len(elsewhere) > 0
-	if len(lines) == 0 {
+	if len(lines) == 0 || pl.leaving {
 		return nil, rivals
 	}
 	given, all := pl.next.passed(pl.limits), pl.next.Passed
