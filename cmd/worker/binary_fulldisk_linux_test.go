@@ -83,13 +83,13 @@ func TestTheNATSServersDiskIsFull(t *testing.T) {
 		t.Fatal("nats-server does not start")
 	}
 	invoke(t, "", s.env(), "setup", "--with-intake").want(t, exitDone)
-	w := startWorker(t, s.env("WORKER_BACKOFF=unknown_outcome=1s")...)
+	w := startWorker(t, s.env("WORKER_BACKOFF=unknown_outcome=1s", "LINEWORKS_TIMEOUT=5s", "WORKER_LEASE=20s")...)
 	s.customer(51200001)
 	s.await(51200001, events.Activated, w)
 	s.customer(51200002)
 	s.await(51200002, events.Activated, w)
 
-	s.partner.answerAfter(2 * time.Second)
+	s.partner.answerAfter(2 * time.Second) // it comes in time
 	s.customer(51200003)
 	s.await(51200003, events.Started, w)
 	disk := &disk{t: t, pid: server.cmd.Process.Pid}

@@ -96,7 +96,7 @@ func TestBinaryListOfRejections(t *testing.T) {
 	if err := json.Unmarshal([]byte(first), &line); err != nil || line.Sequence != 1 || line.Stream != "SIGNUP" || line.Size != 46 || line.Time.IsZero() || line.Detail == "" {
 		t.Errorf("a rejection is %s, %v", first, err)
 	}
-	if strings.Contains(r.stdout, "5550") || strings.Contains(r.stdout, "data_base64") {
+	if strings.Contains(r.stdout, "090-5550") || strings.Contains(r.stdout, "data_base64") {
 		t.Errorf("the list shows the original: %s", r.stdout)
 	}
 	invoke(t, "", s.env(), "list", "--state", "rejected", "--since", "2099-01-01T00:00:00Z").want(t, exitDone, "0 rejected announcements")

@@ -55,6 +55,7 @@ func trespasses() []trespass {
 				"purges the work":                     asks("STREAM.PURGE.ACTIVATION_WORK", `{"filter":"activation.timer.9"}`),
 				"purges the ledger":                   asks("STREAM.PURGE.ACTIVATION", `{"filter":"activation.customer.9.*"}`),
 				"deletes a rejection":                 asks("STREAM.MSG.DELETE.ACTIVATION_REJECTED", `{"seq":999}`),
+				"gets timers directly":                asks("DIRECT.GET.ACTIVATION_WORK", `{"multi_last":["activation.timer.7"]}`),
 				"takes a wake-up":                     asks("CONSUMER.MSG.NEXT.ACTIVATION_WORK.due", `{"no_wait":true}`),
 				"takes a request":                     asks("CONSUMER.MSG.NEXT.ACTIVATION_WORK.requests", `{"no_wait":true}`),
 				"takes an announcement":               asks("CONSUMER.MSG.NEXT.SIGNUP.activator", `{"no_wait":true}`),
@@ -85,7 +86,6 @@ func trespasses() []trespass {
 			"spends another quota":       says("$KV.ACTIVATION_QUOTA.other"),
 			"hears the quota":            hears(pace, paced), // who could, would let others have the server deliver there
 			"deletes the ledger":         asks("STREAM.DELETE.ACTIVATION", ""),
-			"gets timers directly":       asks("DIRECT.GET.ACTIVATION_WORK", `{"multi_last":["activation.timer.7"]}`),
 			"deletes the work":           asks("STREAM.DELETE.ACTIVATION_WORK", ""),
 			"deletes the intake":         asks("STREAM.DELETE.SIGNUP", ""),
 			"purges the intake":          asks("STREAM.PURGE.SIGNUP", `{"filter":"signup.none"}`),
