@@ -90,7 +90,11 @@ func (c choice) next() (chosen *line, could [allLanes]*line) {
 	behind := false         // is somebody in Fresh next who waits for the pace
 	for _, l := range c.lines {
 		behind = behind || l.lane == Fresh && c.paced(l.operation)
-		if l.lane != again && !c.places || !c.room(l.operation, l.lane) {
+		lane := l.lane
+		if patient(lane, c.passed.of(l.operation)) {
+			lane = Fresh // its turn: what is kept for those in Fresh is kept no longer
+		}
+		if l.lane != again && !c.places || !c.room(l.operation, lane) {
 			continue
 		}
 		could[l.lane] = earlier(could[l.lane], l)

@@ -17,6 +17,10 @@ const (
 	// wantTime is how long somebody waits before the others learn of it, and how often at most they learn that it goes on.
 	wantTime  = 20 * time.Millisecond
 	wantAgain = 250 * time.Millisecond
+	// wantLease is how long who waits stands in the record without a word: the pace can make all wait for as long.
+	wantLease = time.Minute
+	// lateTime is how long a replica that has not taken what was left to it is left nothing.
+	lateTime = 10 * time.Second
 	// yieldTime is how long something is left to a replica that should take it.
 	yieldTime = 100 * time.Millisecond
 	// lookTime is how often those who wait look at the record without having heard of a change.
@@ -77,14 +81,15 @@ func (p *Pacer) plan(now time.Time) plan {
 	}
 	me.Wants = pl.wants(out.grants)
 	if me.Places > 0 || len(me.Open) > 0 {
-		me.Until = hi + (p.Timeout + grace).Microseconds()
+		me.Term = (p.Timeout + grace).Microseconds()
 	} else {
-		me.Until = hi + grace.Microseconds()
+		me.Term = wantLease.Microseconds()
 	}
+	me.Until = hi + me.Term
 	if me.Places == 0 && len(me.Open) == 0 && len(me.Wants) == 0 {
 		delete(pl.next.Replicas, p.Replica)
 	} else {
-		me.Writes++
+		me.Writes = max(me.Writes, pl.writes) + 1 // of no other attempt, stored or not
 	}
 	out.due = pl.due(&was, me, said || len(out.grants) > 0)
 	out.wait = pl.wait(out.grants)
@@ -247,7 +252,7 @@ func without(lines []*line, l *line) []*line {
 func (p *Pacer) elsewhere(r *record, now time.Time, later int64) (lines []*line) {
 	maps.DeleteFunc(p.yielded, func(id string, y yielded) bool {
 		rep := r.Replicas[id]
-		return rep == nil || rep.Writes != y.writes
+		return rep == nil || rep.Writes != y.writes || now.Sub(y.since) >= lateTime
 	})
 	for id, rep := range r.Replicas {
 		if id == p.Replica {
@@ -307,6 +312,8 @@ func (pl *planner) due(was, me *replica, urgent bool) time.Duration {
 	since := func(at int64) time.Duration { return time.Duration(pl.hi-at) * time.Microsecond }
 	if holds {
 		by(time.Duration(pl.lease-pl.hi)*time.Microsecond - pl.Timeout - grace/2)
+	} else if len(me.Wants) > 0 {
+		by(time.Duration(was.Until-pl.hi)*time.Microsecond - wantLease/2)
 	}
 	if len(pl.ended) > 0 {
 		by(idleTime - since(pl.ended[0].at))
@@ -330,10 +337,17 @@ func (pl *planner) due(was, me *replica, urgent bool) time.Duration {
 func (pl *planner) wait(grants []*waiter) time.Duration {
 	wait := longest
 	for _, want := range pl.wants(grants) {
-		at := pl.free(want.Operation, want.Lane)
+		lane := want.Lane
+		if patient(lane, &pl.operation(want.Operation).Passed) {
+			lane = Fresh
+		}
+		at := pl.free(want.Operation, lane)
 		switch {
 		case at > pl.lo && at != never:
 			wait = min(wait, time.Duration(at-pl.lo)*time.Microsecond)
+			if pl.next.open(want.Operation) > pl.Pacer.open[want.Operation] {
+				wait = min(wait, lookTime) // others may give back what they do not use
+			}
 		default: // others' requests must end, or it is left to others
 			wait = min(wait, lookTime)
 		}

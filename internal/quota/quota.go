@@ -157,6 +157,6 @@ func New(o Options) *Pacer {
 		queues: map[string]*queues{}, open: map[string]int{}, asked: map[string]pause{}, news: map[string]credit{}, yielded: map[string]yielded{},
 	}
 	now := o.Now()
-	p.clock = clock{read: now, lo: now.UnixMicro(), hi: now.UnixMicro()} // until the server was asked
+	p.clock = clock{read: now, wall: now.Round(0), lo: now.UnixMicro(), hi: now.UnixMicro()} // until the server was asked
 	return p
 }

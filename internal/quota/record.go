@@ -37,6 +37,7 @@ type credit struct {
 // replica is what one process holds, and for how long without a word of it.
 type replica struct {
 	Until  int64          `json:"until"`
+	Term   int64          `json:"term,omitempty"`   // from its last word to Until
 	Writes uint64         `json:"writes"`           // so far; tells who is alive, and a write whose answer was lost
 	Places int            `json:"places,omitempty"` // of the simultaneous requests
 	Open   map[string]int `json:"open,omitempty"`   // leave given and not ended, by operation
@@ -159,7 +160,11 @@ const longestLease = 15 * time.Minute
 // future, because the server's clock was set back, counts as now.
 func (r *record) settle(now, most int64, limits []Rate) {
 	for id, rep := range r.Replicas {
-		if rep.Until = min(rep.Until, now+longestLease.Microseconds()); rep.Until > now {
+		term := rep.Term
+		if term <= 0 { // an older worker's
+			term = longestLease.Microseconds()
+		}
+		if rep.Until = min(rep.Until, most+term); rep.Until > now {
 			continue
 		}
 		for name, n := range rep.Open {
@@ -169,8 +174,20 @@ func (r *record) settle(now, most int64, limits []Rate) {
 	}
 	for name, op := range r.Operations {
 		op.Latest = min(op.Latest, most)
+		longest := mostReset
+		if gently := time.Duration(op.Gentle-op.Paused) * time.Microsecond; gently < mostGently {
+			longest = gently // no shorter than the pause, see Pause
+		}
+		op.Paused = min(op.Paused, most+longest.Microseconds())
+		op.Gentle = min(op.Gentle, max(op.Paused, most)+mostGently.Microseconds())
+		if op.Credit != nil {
+			op.Credit.Until = min(op.Credit.Until, most+mostReset.Microseconds())
+		}
 		if op.Credit != nil && op.Credit.Until <= now {
 			op.Credit = nil
+		}
+		if op.Paused <= now {
+			op.Paused = 0 // without limits nobody needs the record again, see unlimited
 		}
 		counted := 0
 		for _, w := range op.Windows {

@@ -13,9 +13,8 @@ import (
 )
 
 const (
-	requestTime = 3 * time.Second  // of one request to the store
-	clockTime   = 30 * time.Second // after which the server's time is asked for again
-	leaveTime   = 2 * time.Second  // for giving back what is held at the end
+	requestTime = 3 * time.Second // of one request to the store
+	leaveTime   = 2 * time.Second // for giving back what is held at the end
 	retryLeast  = 50 * time.Millisecond
 	retryMost   = 2 * time.Second
 )
@@ -130,8 +129,9 @@ func (p *Pacer) try(ctx context.Context) (wait time.Duration, again bool, err er
 	now := p.Now()
 	idle := p.queued == 0 && p.held == 0 && len(p.ended)+len(p.asked) == 0 && p.gentle == 0 && !p.present()
 	late := p.queued > 0 && now.Sub(p.looked) >= lookTime
-	old := p.clock.width() == 0 || now.Sub(p.clock.read) >= clockTime
+	old := p.clock.old(now)
 	load := p.shared == nil || p.outdated || (p.stale || late) && (p.queued > 0 || p.held > p.busy)
+	p.next = time.Time{} // whoever comes from now on is not seen here, and has to kick
 	p.mu.Unlock()
 	if idle {
 		return longest, false, nil
@@ -147,6 +147,7 @@ func (p *Pacer) try(ctx context.Context) (wait time.Duration, again bool, err er
 		}
 	}
 	p.mu.Lock()
+	p.next = time.Time{}
 	pl := p.plan(p.Now())
 	if pl.due != 0 {
 		defer p.mu.Unlock()
@@ -272,7 +273,7 @@ func (p *Pacer) leaveFleet(ctx context.Context) {
 	for ctx.Err() == nil {
 		p.mu.Lock()
 		p.leaving = true
-		if p.shared == nil || !p.present() && len(p.ended) == 0 {
+		if p.shared == nil || !p.present() && !p.outdated && len(p.ended) == 0 {
 			p.mu.Unlock()
 			return
 		}
