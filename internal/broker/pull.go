@@ -72,6 +72,9 @@ func (p *Pull) Next(ctx context.Context, want int) (jetstream.Msg, error) {
 	for {
 		// What a request that was given up has brought all the same comes first, or it would never be less.
 		if p.open == 0 && len(p.incoming) == 0 {
+			if err := ctx.Err(); err != nil {
+				return nil, err // what is asked for now would come to nobody, and rest until the ack wait is over
+			}
 			if err := p.ask(want); err != nil {
 				return nil, err
 			}
@@ -93,6 +96,9 @@ func (p *Pull) Next(ctx context.Context, want int) (jetstream.Msg, error) {
 				return nil, err
 			}
 		case status := <-p.status:
+			for status != nats.CLOSED && len(p.status) > 0 {
+				status = <-p.status // of several reconnects meanwhile: one new request makes up for all
+			}
 			if status == nats.CLOSED {
 				return nil, nats.ErrConnectionClosed
 			}

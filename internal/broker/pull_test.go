@@ -305,3 +305,52 @@ func TestPullTakesNoMoreThanIsWanted(t *testing.T) {
 		settled(t, cons, step.inHand, 5-step.inHand)
 	}
 }
+
+// TestPullAsksForNothingAtItsEnd: what came of it would rest in nobody's hands.
+func TestPullAsksForNothingAtItsEnd(t *testing.T) {
+	t.Parallel()
+	_, js, cons, p := pulling(t, 30*time.Second)
+	for i := range 3 {
+		store(t, js, fmt.Sprint(i), nil)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := p.Next(ctx, 3); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if err := js.Conn().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if late := p.Stop(5 * time.Second); len(late) > 0 {
+		t.Errorf("%d messages came of a request that nobody waits for", len(late))
+	}
+	settled(t, cons, 0, 3)
+}
+
+// TestPullHoardsNothingAfterReconnectsWhileBusy: those that nobody has looked at are one.
+func TestPullHoardsNothingAfterReconnectsWhileBusy(t *testing.T) {
+	t.Parallel()
+	_, js, cons, p := pulling(t, 30*time.Second)
+	defer p.Stop(time.Second)
+	const want = 8
+	look := func() {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		if msg, err := p.Next(ctx, want); err == nil {
+			t.Fatalf("a message out of nothing: %s", msg.Data())
+		}
+	}
+	look()
+	up := js.Conn().StatusChanged(nats.CONNECTED)
+	for range 6 {
+		if err := js.Conn().ForceReconnect(); err != nil {
+			t.Fatal(err)
+		}
+		<-up
+	}
+	look()
+	for i := range 10 * want {
+		store(t, js, fmt.Sprint(i), nil)
+	}
+	settled(t, cons, 2*want, 8*want) // the request from before lives on with the inbox
+}

@@ -220,13 +220,14 @@ func (g *gate) open(ctx context.Context, gated bool) (open context.Context, prob
 	return nil, false, func() {}
 }
 
-// whileOpen ends when the gate shuts, or the ticket goes to somebody else.
+// whileOpen ends when the gate shuts; where a probe is taken, when the ticket goes to somebody, or the gate opens: then there is no
+// need to take one after the other.
 func (g *gate) whileOpen(ctx context.Context, probing bool) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		for ctx.Err() == nil {
 			g.mu.Lock()
-			may, changed := g.shut == nil || probing && g.ticket == ticketOffered, g.changed
+			may, changed := (g.shut != nil) == probing && (!probing || g.ticket == ticketOffered), g.changed
 			g.mu.Unlock()
 			if !may {
 				cancel()

@@ -56,7 +56,7 @@ func (w *Worker) serve(taking, working context.Context, l lane) {
 		if open == nil {
 			return
 		}
-		err := w.pull(open, l, slots, func(msg jetstream.Msg, from source) {
+		err := w.pull(open, l, slots, probing, func(msg jetstream.Msg, from source) {
 			if probing { // another is not taken before it is known what comes of this one
 				w.inSlot(taking, working, l, slots, msg, from)
 				return
@@ -122,8 +122,8 @@ type stuckError struct{ err error }
 func (e *stuckError) Error() string { return e.err.Error() }
 func (e *stuckError) Unwrap() error { return e.err }
 
-// pull takes messages, one for each slot that is free, and has each handled, until ctx ends or the consumer is gone.
-func (w *Worker) pull(ctx context.Context, l lane, s *slots, handle func(jetstream.Msg, source)) error {
+// pull takes messages, one for each slot that is free, or one by one, and has each handled, until ctx ends or the consumer is gone.
+func (w *Worker) pull(ctx context.Context, l lane, s *slots, oneByOne bool, handle func(jetstream.Msg, source)) error {
 	if w.Halted() != nil {
 		return errHalted
 	}
@@ -146,7 +146,11 @@ func (w *Worker) pull(ctx context.Context, l lane, s *slots, handle func(jetstre
 	}
 	for s.enter(ctx) {
 		// Messages are asked for here, not before: what waits stays with whoever can do it.
-		msg, err := messages.Next(ctx, 1+s.free())
+		want := 1
+		if !oneByOne {
+			want += s.free()
+		}
+		msg, err := messages.Next(ctx, want)
 		halted := w.Halted() != nil
 		switch {
 		case err == nil && ctx.Err() == nil && !halted:

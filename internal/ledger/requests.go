@@ -16,7 +16,11 @@ func (l *Ledger) RequestStands(ctx context.Context, subject string) (bool, error
 // WithdrawReplay removes the request of a replay, so that whoever carries it out stops, and nobody takes it up again.
 // withdrawn tells whether there was one.
 func (l *Ledger) WithdrawReplay(ctx context.Context, replayID string) (withdrawn bool, err error) {
-	return l.takeOut(ctx, events.RequestSubject(events.VerbReplay, "*", replayID))
+	for subject := events.RequestSubject(events.VerbReplay, "*", replayID); ; withdrawn = true { // the id may be another's too
+		if found, err := l.takeOut(ctx, subject); err != nil || !found {
+			return withdrawn, err
+		}
+	}
 }
 
 // maxRequests bounds how many pending requests are looked through.

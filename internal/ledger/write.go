@@ -178,6 +178,9 @@ func (l *Ledger) write(ctx context.Context, r *events.Record, expected uint64) (
 // publish sends one message once and waits for its answer, bounded in time. It goes by the library's asynchronous way, which does
 // for a wait a third less; and a lost connection ends it at once.
 func (l *Ledger) publish(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err // the library knows of no context, and would send it all the same
+	}
 	answer, err := l.publisher.PublishMsgAsync(m, jetstream.WithRetryAttempts(0), jetstream.WithStallWait(requestTimeout))
 	if err != nil {
 		return nil, err

@@ -182,4 +182,7 @@ func testWriteEnds(t *testing.T, _ *place, w *world) {
 	if got != nil || errors.Is(err, ledger.ErrConflict) || !errors.Is(err, cause) {
 		t.Errorf("a stopped write returns %+v and %v, want the cause of the stop", got, err)
 	}
+	if n := w.count(t, w.layout.Streams.Ledger, events.CustomerFamily(id)); n != 0 {
+		t.Errorf("a write that was stopped before it began has stored %d records", n)
+	}
 }

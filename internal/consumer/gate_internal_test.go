@@ -1,0 +1,40 @@
+package consumer
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"activation-worker/internal/activation"
+	"activation-worker/internal/events"
+	"activation-worker/internal/quota"
+	"activation-worker/internal/quota/quotatest"
+)
+
+// A probe that has both proved the partner well and found out nothing of an activate offers its ticket again just before the gate
+// opens. Whoever takes announcements then must not go on one by one.
+func TestAnOpenGateEndsTheTakingOfProbes(t *testing.T) {
+	t.Parallel()
+	w := New(Options{Log: zap.NewNop(), Pacer: quota.New(quota.Options{Store: &quotatest.Memory{}, Log: zap.NewNop()})})
+	g := w.gate
+	shut := &Trouble{Reason: PartnerTrouble, probe: activation.LookUp}
+	g.shut, g.ticket = shut, ticketTaken
+	answers := []activation.Answer{{Operation: activation.LookUp, Kind: activation.Inactive, Status: 200}}
+	g.judge(1, activation.Verdict{State: events.Deferred, Reason: events.UnknownOutcome, Cause: answers[0]}, answers, true)
+	ctx, probing, closed := g.open(t.Context(), true)
+	defer closed()
+	if !probing || !g.passed {
+		t.Fatalf("probing %v, passed %v", probing, g.passed)
+	}
+	g.resume(context.Background(), shut, time.Now())
+	if g.isShut() {
+		t.Fatal("the gate is shut")
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Second):
+		t.Error("the gate is open, and announcements are still taken one by one, as probes")
+	}
+}
