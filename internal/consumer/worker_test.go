@@ -558,9 +558,9 @@ func TestPaceAndConcurrencyAreKeptAtThePartner(t *testing.T) {
 // Where the partner has less left than we believe, its headers tell before a 429 does.
 func TestThePartnersOwnCountIsHeeded(t *testing.T) {
 	t.Parallel()
-	const most, customers = 15, 25
+	const most, customers, atOnce = 15, 25, 3
 	h := build(t, simulator.Options{RatePerMinute: most}, func(o *consumer.Options, _ *partnerapi.Config) {
-		o.Pacer = pacer(o.JetStream, quota.Limits{Peak: quota.Rate{N: 240, Per: time.Minute}, Concurrency: 3})
+		o.Pacer = pacer(o.JetStream, quota.Limits{Peak: quota.Rate{N: 240, Per: time.Minute}, Concurrency: atOnce})
 	})
 	h.start()
 	for id := int64(7600); id < 7600+customers; id++ {
@@ -577,5 +577,6 @@ func TestThePartnersOwnCountIsHeeded(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, "what the partner has left in this minute is used", func() bool { return activates() >= most }, func() string { return fmt.Sprint(activates()) })
+	// What is under way with an answer may be counted in it or not: so many may be left out.
+	eventually(t, "what the partner has left in this minute is used", func() bool { return activates() > most-atOnce }, func() string { return fmt.Sprint(activates()) })
 }

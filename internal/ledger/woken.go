@@ -80,7 +80,7 @@ func (s *sweeping) wokenAtOnce(ctx context.Context, about []place) (map[int64]bo
 	if err != nil {
 		return nil, err
 	}
-	inbox := s.conn.NewRespInbox()
+	inbox := s.conn.NewInbox() // not of those for single answers: each would come twice
 	answers, err := s.conn.SubscribeSync(inbox)
 	if err != nil {
 		return nil, err
