@@ -3,6 +3,7 @@ package quota_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -407,5 +408,16 @@ func TestAStrangeRecord(t *testing.T) {
 			rest(t.Context(), 3*time.Second)
 			acquire(t, p, activate).End()
 		}
+	})
+}
+
+// A replica whose record says that a million wait there costs nobody here the time to leave something to each.
+func TestACrowdElsewhereCostsLittle(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		store := &quotatest.Memory{}
+		store.Put([]byte(fmt.Sprintf(`{"version":1,"operations":{},"replicas":{"x":{"until":%d,"term":60000000,"writes":1,"wants":[{"operation":"activate","lane":"again","since":1,"n":1000000000}]}}}`,
+			time.Now().Add(time.Minute).UnixMicro())))
+		p := join(t, store, quota.Limits{Concurrency: 2})
+		wantWait(t, p, activate, 0, time.Second)
 	})
 }

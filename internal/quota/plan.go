@@ -263,7 +263,7 @@ func (p *Pacer) elsewhere(r *record, now time.Time, later int64) (lines []*line)
 		}
 		for _, w := range rep.Wants {
 			if w.N > 0 {
-				lines = append(lines, &line{operation: w.Operation, lane: w.Lane, since: w.Since + later, replica: id, n: w.N})
+				lines = append(lines, &line{operation: w.Operation, lane: w.Lane, since: w.Since + later, replica: id, n: min(w.N, p.Concurrency)}) // no more can have leave at once
 			}
 		}
 	}
