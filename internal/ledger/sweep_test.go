@@ -161,9 +161,17 @@ func testSweepForgottenWakeUp(t *testing.T, p *place, _ *world) {
 	if err == nil {
 		err = work.Purge(ctx, jetstream.WithPurgeSubject(events.DueSubject(2)))
 	}
-	if err == nil {
-		err = hands[3].DoubleAck(ctx)
+	if err != nil {
+		t.Fatal(err)
 	}
+	eventually(t, func(ctx context.Context) error { // the consumer's leader may learn of it later than the stream's
+		due, err := work.Consumer(ctx, events.ConsumerDue)
+		if err == nil && due.CachedInfo().NumAckPending != 2 {
+			err = fmt.Errorf("%d are in hand, want 2", due.CachedInfo().NumAckPending)
+		}
+		return err
+	})
+	err = hands[3].DoubleAck(ctx)
 	if err == nil {
 		_, err = w.js.Publish(ctx, events.DueSubject(3), nil) // a new one, which is yet to come
 	}

@@ -175,7 +175,7 @@ func (r *record) settle(now, most int64, limits []Rate) {
 	for name, op := range r.Operations {
 		op.Latest = min(op.Latest, most)
 		longest := mostReset
-		if gently := time.Duration(op.Gentle-op.Paused) * time.Microsecond; gently < mostGently {
+		if gently := time.Duration(op.Gentle-op.Paused) * time.Microsecond; gently > 0 && gently < mostGently {
 			longest = gently // no shorter than the pause, see Pause
 		}
 		op.Paused = min(op.Paused, most+longest.Microseconds())
