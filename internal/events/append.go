@@ -8,7 +8,7 @@ import (
 )
 
 // Records are written by hand, to the byte as encoding/json would from the tags of [Record]: two are written for each event, and the
-// library takes four times as long for them, most of it for times, each of which it takes apart again. What is rare is left to it.
+// standard library takes four times as long for them, most of it for times, each of which it takes apart again. What is rare is left to it.
 
 // object is a JSON object that is being written.
 type object struct {
@@ -33,7 +33,7 @@ func (o *object) text(name, s string) {
 func (o *object) quoted(s string) {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			o.library(s)
+			o.marshal(s)
 			return
 		}
 	}
@@ -54,7 +54,7 @@ func (o *object) time(name string, t time.Time) {
 	o.name(name)
 	_, offset := t.Zone()
 	if year := t.Year(); year < 0 || year > 9999 || offset <= -24*3600 || offset >= 24*3600 {
-		o.library(t) // which says what is wrong with it
+		o.marshal(t) // which says what is wrong with it
 		return
 	}
 	o.b = append(t.AppendFormat(append(o.b, '"'), time.RFC3339Nano), '"')
@@ -74,10 +74,10 @@ func (o *object) raw(name string, value json.RawMessage) {
 
 func (o *object) other(name string, v any) {
 	o.name(name)
-	o.library(v)
+	o.marshal(v)
 }
 
-func (o *object) library(v any) {
+func (o *object) marshal(v any) {
 	b, err := marshal(v)
 	o.fail(err)
 	o.b = append(o.b, b...)
@@ -137,7 +137,7 @@ func (o *object) record(r *Record) {
 	if o.name("seen"); len(r.Seen) == 0 {
 		o.b = append(o.b, "{}"...)
 	} else {
-		o.library(r.Seen)
+		o.marshal(r.Seen)
 	}
 	o.number("waived", r.Waived)
 	o.number("calls", int64(r.Calls))

@@ -45,7 +45,7 @@ func encodeEnvelope(e envelope, data any) ([]byte, error) {
 	if r, ok := data.(*Record); ok {
 		o.record(r)
 	} else {
-		o.library(data)
+		o.marshal(data)
 	}
 	if o.err != nil {
 		return nil, fmt.Errorf("encode event %s: %w", e.ID, o.err)
