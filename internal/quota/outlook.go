@@ -8,9 +8,6 @@ import (
 	"time"
 )
 
-// ErrNewer is the error of [Look] at a record that a newer worker keeps.
-var ErrNewer = errNewer
-
 // Outlook is the shared record at one moment, as somebody sees it who only looks, and what follows from it. It does not
 // change, and is safe for concurrent use. The zero value is unusable: see [Look].
 type Outlook struct {

@@ -92,7 +92,7 @@ func (p *Pacer) plan(now time.Time) plan {
 		me.Writes = max(me.Writes, pl.writes) + 1 // of no other attempt, stored or not
 	}
 	out.due = pl.due(&was, me, said || len(out.grants) > 0)
-	out.wait = pl.wait(out.grants)
+	out.wait = pl.wait(me.Wants)
 	return out
 }
 
@@ -334,9 +334,9 @@ func (pl *planner) due(was, me *replica, urgent bool) time.Duration {
 }
 
 // wait is until when somebody here who waits may get leave without our hearing of a change.
-func (pl *planner) wait(grants []*waiter) time.Duration {
+func (pl *planner) wait(wants []want) time.Duration {
 	wait := longest
-	for _, want := range pl.wants(grants) {
+	for _, want := range wants {
 		lane := want.Lane
 		if patient(lane, &pl.operation(want.Operation).Passed) {
 			lane = Fresh

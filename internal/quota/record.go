@@ -55,8 +55,8 @@ type want struct {
 // recordVersion is the form of the record; a newer worker's is not touched.
 const recordVersion = 1
 
-// errNewer says that a newer worker has changed the form of the record.
-var errNewer = errors.New("the shared quota is kept in the form of a newer worker: update this one")
+// ErrNewer says that a newer worker has changed the form of the record, also as the error of [Look].
+var ErrNewer = errors.New("the shared quota is kept in the form of a newer worker: update this one")
 
 func newRecord() *record {
 	return &record{Version: recordVersion, Operations: map[string]*operation{}, Replicas: map[string]*replica{}}
@@ -68,7 +68,7 @@ func decode(data []byte) (*record, error) {
 		return nil, fmt.Errorf("the shared quota cannot be read: %w", err)
 	}
 	if r.Version > recordVersion {
-		return nil, errNewer
+		return nil, ErrNewer
 	}
 	if r.Operations == nil || r.Replicas == nil {
 		return nil, errors.New("the shared quota has no operations or no replicas")

@@ -232,7 +232,7 @@ func (p *Pacer) load(ctx context.Context) error {
 	}
 	shared, err := decode(data)
 	switch {
-	case errors.Is(err, errNewer):
+	case errors.Is(err, ErrNewer):
 		return err
 	case data == nil, err != nil:
 		// Nobody has used it yet; or it is lost, and what we remember of it is better than nothing.
