@@ -28,6 +28,7 @@ const (
 	codeNotLeader      jetstream.ErrorCode = 10009
 	codeNoResources    jetstream.ErrorCode = 10023
 	codeStorageFull    jetstream.ErrorCode = 10047
+	codeNotCreated     jetstream.ErrorCode = 10049 // many reasons, told apart by words only
 	codeSubjectsTaken  jetstream.ErrorCode = 10065
 	codeNotClustered   jetstream.ErrorCode = 10074
 	codeStreamOffline  jetstream.ErrorCode = 10118
@@ -160,6 +161,8 @@ func transient(err error) bool {
 	switch code(err) {
 	case codeIncomplete, codeNoPeers, codeNotAssigned, codeUnavailable, codeNotLeader, codeNoResources, codeStreamOffline:
 		return true
+	case codeNotCreated: // the server is still removing the directory of a stream deleted just now, or its disk does not answer
+		return strings.Contains(err.Error(), "creating store")
 	}
 	return timedOut(err) || errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrDisconnected)
 }
