@@ -24,7 +24,7 @@ func readAhead(ctx context.Context, c *config.Config, nc *nats.Conn, js jetstrea
 	w := c.Worker
 	var in operator.Intake
 	err := broker.Permitted(ctx, nc, func(ctx context.Context) (err error) {
-		if in, err = operator.ReadIntake(ctx, js, said, w.IntakeStream, w.Stream); err == nil {
+		if in, err = operator.ReadIntake(ctx, js, said, w.IntakeStream, events.StreamsOf(w.Stream)); err == nil {
 			a, err = operator.ReadAhead(ctx, js, quotaBucket(c, js, ""), limitsOf(c), events.StreamsOf(w.Stream), w.IntakeStream)
 		}
 		return err

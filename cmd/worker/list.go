@@ -69,7 +69,7 @@ million customers need no more memory than a few thousand. The count comes last,
 				return err
 			}
 			fmt.Fprintln(cmd.ErrOrStderr(), list.summary())
-			in, err := operator.ReadIntake(cmd.Context(), js, l, c.Worker.IntakeStream, c.Worker.Stream)
+			in, err := operator.ReadIntake(cmd.Context(), js, l, c.Worker.IntakeStream, events.StreamsOf(c.Worker.Stream))
 			if err != nil {
 				return err
 			}

@@ -82,7 +82,7 @@ func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, e
 	if !complete {
 		return whereabouts{state: "none", text: fmt.Sprintf("It is not among the first %d unread announcements, and none that mentions it was rejected.", maxUnread)}, nil
 	}
-	if in, err := operator.ReadIntake(ctx, s.js, s.ledger, s.c.Worker.IntakeStream, s.c.Worker.Stream); err == nil && in.Lost {
+	if in, err := operator.ReadIntake(ctx, s.js, s.ledger, s.c.Worker.IntakeStream, events.StreamsOf(s.c.Worker.Stream)); err == nil && in.Lost {
 		return whereabouts{state: "none", text: "No announcement of it waits unread; what became of those that were read is not known without the ledger."}, nil
 	}
 	return whereabouts{state: "none", text: "It was not announced: no announcement waits unread and none that mentions it was rejected."}, nil
@@ -116,7 +116,7 @@ func (s statusReader) unread(ctx context.Context, id int64) (sequence uint64, ba
 
 // paused says why no worker attempts anybody at the moment; empty where one does, or that could not be read.
 func (s statusReader) paused(ctx context.Context) string {
-	in, err := operator.ReadIntake(ctx, s.js, s.ledger, s.c.Worker.IntakeStream, s.c.Worker.Stream)
+	in, err := operator.ReadIntake(ctx, s.js, s.ledger, s.c.Worker.IntakeStream, events.StreamsOf(s.c.Worker.Stream))
 	if err != nil || !in.Lost && (in.Asking || in.Paused == nil) {
 		return ""
 	}
@@ -126,7 +126,7 @@ func (s statusReader) paused(ctx context.Context) string {
 
 // taking says whether a worker is taking work.
 func (s statusReader) taking(ctx context.Context) string {
-	in, err := operator.ReadIntake(ctx, s.js, s.ledger, s.c.Worker.IntakeStream, s.c.Worker.Stream)
+	in, err := operator.ReadIntake(ctx, s.js, s.ledger, s.c.Worker.IntakeStream, events.StreamsOf(s.c.Worker.Stream))
 	if err != nil {
 		return fmt.Sprintf("Whether a worker is taking work could not be read: %v.", err)
 	}

@@ -18,7 +18,7 @@ import (
 func (d *Doctor) intake(ctx context.Context) Check {
 	var in Intake
 	err := d.ask(ctx, probeTime, func(ctx context.Context) (err error) {
-		in, err = ReadIntake(ctx, d.JetStream, d.Records, d.Layout.IntakeStream, d.Layout.Streams.Ledger)
+		in, err = ReadIntake(ctx, d.JetStream, d.Records, d.Layout.IntakeStream, d.Layout.Streams)
 		return err
 	})
 	if err != nil {

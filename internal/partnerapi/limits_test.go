@@ -143,8 +143,7 @@ func TestEachAnswerIsTold(t *testing.T) {
 	}
 	t.Run("no answer", func(t *testing.T) {
 		t.Parallel()
-		c, p := answering(t, nil, readyMade("ready"))
-		p.api.Close()
+		c, _ := answering(t, nil, readyMade("ready"), func(c *Config) { c.APIURL = nobody })
 		_, err := c.Activate(t.Context(), ourID, Call{Answered: func(Limits) { t.Error("told") }})
 		failed(t, err, NotSent)
 	})

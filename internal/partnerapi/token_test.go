@@ -209,8 +209,7 @@ func TestTokenAnswers(t *testing.T) {
 
 func TestTokenEndpointAway(t *testing.T) {
 	t.Parallel()
-	c, p := tokenClient(t, nil)
-	p.auth.Close()
+	c, _ := tokenClient(t, nil, func(c *Config) { c.TokenURL = nobody + "/token" })
 	if e := failed(t, c.EnsureToken(t.Context()), Token); e.Credentials || e.Status != 0 || !strings.Contains(e.Trouble, "refused") {
 		t.Errorf("%+v", e)
 	}
