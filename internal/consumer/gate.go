@@ -145,6 +145,7 @@ func (g *gate) judge(domainID int64, v activation.Verdict, answers []activation.
 	v, common := g.streak.Note(domainID, v, answers, g.w.Policy)
 	if probe && common == 0 && g.shut != nil && v.Cause.Unanswered() && !g.provedBy(v, answers) {
 		v.State, v.Reason, v.Text = events.Deferred, events.PartnerUnavailable, g.shut.Detail
+		g.found(false)
 		// Of trouble that is not silence it has found out nothing: the next may be asked at once.
 		silent := g.shut.Reason == PartnerSilent || g.shut.Reason == EverybodyRefused
 		g.giveBackLocked(probe, silent)
@@ -152,6 +153,9 @@ func (g *gate) judge(domainID int64, v activation.Verdict, answers []activation.
 	}
 	switch {
 	case v.Reason == events.PartnerUnavailable:
+		if probe {
+			g.found(false)
+		}
 		g.giveBackLocked(probe, true)
 		g.closeLocked(troubleIn(v, common, g.hint))
 	case probe && g.shut != nil:
@@ -159,6 +163,9 @@ func (g *gate) judge(domainID int64, v activation.Verdict, answers []activation.
 		g.passed = g.passed || proved
 		// A look-up that settles something finds out nothing of an activate that had failed: the next may be asked at once.
 		settles := v.Reason == events.UnknownOutcome && v.Cause.Kind == activation.Inactive
+		if proved || !settles {
+			g.found(proved)
+		}
 		g.giveBackLocked(probe, !settles)
 	case v.State == events.Activated && g.shut == nil:
 		g.retry.Reset()
@@ -187,10 +194,10 @@ func (g *gate) change() {
 	g.changed = make(chan struct{})
 }
 
-func (g *gate) state() (shut *Trouble, since time.Time, changed <-chan struct{}) {
+func (g *gate) state() (shut *Trouble, since time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.shut, g.since, g.changed
+	return g.shut, g.since
 }
 
 // open is a context in which a lane may take deliveries: once it is known whether the partner can be asked where it
@@ -287,6 +294,7 @@ func (g *gate) probe(ctx context.Context, shut *Trouble) {
 	}
 	if err := g.w.Partner.EnsureToken(ctx); err != nil {
 		if ctx.Err() == nil {
+			g.probed(shut, false)
 			g.close(troubleOf(err))
 		}
 		return
@@ -306,6 +314,7 @@ func (g *gate) probe(ctx context.Context, shut *Trouble) {
 		a := g.w.askOnce(ctx, &events.Record{LeaseExpiresAt: g.w.now().Add(g.w.Lease)}, activation.List, nil)
 		passed = a.Kind == activation.Listed
 	}
+	g.probed(shut, passed)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.shut == shut && passed {
@@ -316,6 +325,16 @@ func (g *gate) probe(ctx context.Context, shut *Trouble) {
 
 // firstLook reports whether the worker has only begun, and nothing was tried yet.
 func (g *gate) firstLook(shut *Trouble) bool { return shut.Reason == "starting" }
+
+// probed notes what a probe that is nobody's attempt has found out. The first look is none: nothing is known to be wrong yet.
+func (g *gate) probed(shut *Trouble, passed bool) {
+	if !g.firstLook(shut) {
+		g.found(passed)
+	}
+}
+
+// found tells what a probe has found out.
+func (g *gate) found(passed bool) { g.w.Observer.Probed(passed) }
 
 // tell announces once that the gate is shut.
 func (g *gate) tell(ctx context.Context) {

@@ -186,6 +186,9 @@ func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step a
 	t = &turn{probe: probe, gate: w.gate}
 	if err := w.Partner.EnsureToken(ctx); err != nil {
 		if ctx.Err() == nil {
+			if probe {
+				w.gate.found(false)
+			}
 			w.gate.close(troubleOf(err))
 		}
 		w.gate.giveBack(probe, ctx.Err() == nil)
@@ -298,7 +301,9 @@ func (w *Worker) attempt(ctx context.Context, claim *events.Record, t *turn) (cu
 			return current, err
 		}
 		faults.After(recordStep[next.State])
-		w.report(current, verdict, w.now().Sub(began))
+		took := w.now().Sub(began)
+		w.Observer.Recorded(string(current.State), string(current.Via), string(current.Reason), took, waited(current))
+		w.report(current, verdict, took)
 		return current, nil
 	}
 }

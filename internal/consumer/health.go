@@ -19,7 +19,7 @@ type Check struct {
 
 // Checks says whether the worker takes work, and if not, why and what to do.
 func (w *Worker) Checks(ctx context.Context) []Check {
-	shut, since, _ := w.gate.state()
+	shut, since := w.gate.state()
 	intake, credentials, partner := w.intakeCheck(ctx), Check{Name: "credentials", OK: true, Detail: "accepted"}, Check{Name: "partner", OK: true, Detail: "answers"}
 	if shut != nil {
 		detail := fmt.Sprintf("%s since %s; %s", shut.Detail, since.UTC().Format("2006-01-02T15:04:05Z"), shut.WhatToDo)

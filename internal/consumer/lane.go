@@ -49,7 +49,7 @@ const (
 // serve takes messages while it may, and hands each to a slot of its own.
 // taking ends when nothing new may be taken, working when even running steps must end.
 func (w *Worker) serve(taking, working context.Context, l lane) {
-	slots := newSlots(l.slots)
+	slots := w.states[l.name].slots
 	defer slots.close()
 	for taking.Err() == nil {
 		open, probing, closed := w.gate.open(taking, l.gated)
@@ -80,6 +80,9 @@ func (w *Worker) serve(taking, working context.Context, l lane) {
 // inSlot handles one message, and gives its slot back: after a while where something of ours is not there.
 func (w *Worker) inSlot(taking, working context.Context, l lane, s *slots, msg jetstream.Msg, from source) {
 	defer s.leave()
+	busy := &w.states[l.name].busy
+	busy.Add(1)
+	defer busy.Add(-1)
 	if err := w.take(working, l, msg, from); err != nil {
 		w.ensure(taking, l, &stuckError{err})
 		w.wait(taking, laneRetry)
@@ -144,6 +147,9 @@ func (w *Worker) pull(ctx context.Context, l lane, s *slots, oneByOne bool, hand
 	if w.setObstacle(l.name, nil) {
 		w.log.Info("takes work again", zap.String("lane", l.name))
 	}
+	pulling := &w.states[l.name].pulling
+	pulling.Store(!oneByOne)
+	defer pulling.Store(false)
 	for s.enter(ctx) {
 		// Messages are asked for here, not before: what waits stays with whoever can do it.
 		want := 1

@@ -117,6 +117,7 @@ func (w *Worker) sight(ctx context.Context, dns events.DNS) (activation.Sight, e
 	}
 	faults.Before(faults.LookDNS)
 	got, err := w.Looker.Look(ctx, values)
+	w.noteLook(ctx, got.Visible, err)
 	if err != nil {
 		return activation.Sight{}, err
 	}

@@ -81,6 +81,7 @@ func (w *Worker) reject(ctx context.Context, msg jetstream.Msg, m events.Message
 		return err
 	}
 	faults.After(faults.Reject)
+	w.Observer.Rejected()
 	w.log.Warn("announcement rejected", zap.Uint64("sequence", m.Sequence), zap.String("reason", why.Reason), zap.String("detail", why.Detail))
 	faults.Before(faults.Terminate)
 	if err := msg.TermWithReason(why.Reason); err != nil {
@@ -102,7 +103,9 @@ func (w *Worker) readWakeUp(_ context.Context, msg jetstream.Msg, _ source) (*de
 		w.ack(msg, faults.AckNothing)
 		return nil, nil
 	}
-	return &delivery{msg: msg, storedAt: meta.Timestamp, tries: meta.NumDelivered, pending: meta.NumPending, domainID: domainID, redo: msg.Subject() == events.RedoSubject(domainID), mark: w.Ledger.Mark()}, nil
+	d := &delivery{msg: msg, storedAt: meta.Timestamp, tries: meta.NumDelivered, pending: meta.NumPending, domainID: domainID, redo: msg.Subject() == events.RedoSubject(domainID), mark: w.Ledger.Mark()}
+	w.noteLateness(d)
+	return d, nil
 }
 
 // strangers remembers records that this binary leaves untouched.

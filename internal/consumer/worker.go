@@ -29,7 +29,7 @@ type Partner interface {
 	CanList(ctx context.Context, call partnerapi.Call) error
 }
 
-// Options of a [Worker]. All are required but Looker, Now, Jitter and PartnerTextInLog.
+// Options of a [Worker]. All are required but Looker, Observer, Now, Jitter and PartnerTextInLog.
 type Options struct {
 	JetStream jetstream.JetStream
 	Ledger    *ledger.Ledger
@@ -39,6 +39,7 @@ type Options struct {
 	Decoder   events.Decoder
 	Policy    activation.Policy
 	Log       *zap.Logger
+	Observer  Observer // nil: nobody
 
 	ID           string // named in records
 	Streams      events.Streams
@@ -72,6 +73,7 @@ type Worker struct {
 	rooms   map[quota.Lane]room // of wake-ups that wait for leave
 	forced  room                // of those among them who give way
 	backlog spread
+	states  map[string]*laneState // by lane
 
 	stop    context.Context // ends when nothing new may begin
 	stopNow context.CancelFunc
@@ -89,6 +91,9 @@ func New(o Options) *Worker {
 	if o.Jitter == nil {
 		o.Jitter = rand.Float64
 	}
+	if o.Observer == nil {
+		o.Observer = nobody{}
+	}
 	if o.Looker == nil {
 		o.Policy.DNS.WatchFirst = 0
 	}
@@ -99,6 +104,10 @@ func New(o Options) *Worker {
 	w.stop, w.stopNow = context.WithCancel(context.Background())
 	w.rooms = map[quota.Lane]room{quota.Waiting: make(room, w.slots()), quota.Replay: make(room, w.slots())}
 	w.forced = make(room, w.slots()/2)
+	w.states = map[string]*laneState{}
+	for _, l := range w.lanes() {
+		w.states[l.name] = &laneState{slots: newSlots(l.slots)}
+	}
 	w.gate = newGate(w)
 	w.twin.began = w.now()
 	return w
@@ -172,9 +181,11 @@ func (w *Worker) sweep(ctx context.Context) {
 			continue
 		}
 		armed, err := w.Ledger.Sweep(ctx, w.ID, w.strange.add)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return
+		}
+		w.Observer.Swept(w.now(), armed, err == nil)
+		switch {
 		case w.setObstacle(partSweep, err) && err != nil:
 			w.log.Warn("sweep failed, tried again and again", zap.Error(err))
 		case armed > 0:

@@ -15,6 +15,15 @@ const (
 	scheduleAt     = "@at 2006-01-02T15:04:05.000000Z"
 )
 
+// headerArmedFor is passed on to the wake-up, of which nothing else says for when it was set.
+const headerArmedFor = "Activation-Armed-For"
+
+// ArmedFor is when a wake-up was to come; zero where an older worker has set its timer.
+func ArmedFor(wakeUp nats.Header) time.Time {
+	at, _ := time.Parse(time.RFC3339Nano, wakeUp.Get(headerArmedFor)) // zero with its error
+	return at
+}
+
 // Arm sets a customer's one wake-up, in place of any earlier one. The server fires it
 // once, at that time or soon after, as a message on target ([events.DueSubject],
 // [events.RedoSubject]); it is a hint only, the record says when.
@@ -25,6 +34,7 @@ func (l *Ledger) Arm(ctx context.Context, domainID int64, target string, at time
 			// Written here because the client's own option truncates to whole seconds.
 			scheduleHeader:         {at.UTC().Format(scheduleAt)},
 			"Nats-Schedule-Target": {target},
+			headerArmedFor:         {at.UTC().Format(time.RFC3339Nano)},
 		},
 	})
 }

@@ -56,6 +56,7 @@ type Config struct {
 	Now        func() time.Time // nil: time.Now
 	Log        *zap.Logger      // nil: none
 	UserAgent  string           // empty: activation-worker
+	Observer   Observer         // nil: nobody
 }
 
 // Client makes calls to the partner. It is safe for concurrent use; Close it
@@ -87,6 +88,9 @@ func New(cfg Config) (*Client, error) {
 	if strings.TrimSpace(cfg.Scope) == "" {
 		cfg.Scope = defaultScope
 	}
+	if cfg.Observer == nil {
+		cfg.Observer = nobody{}
+	}
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = defaultAgent
 	}
@@ -113,6 +117,13 @@ func (c *Client) EnsureToken(ctx context.Context) error {
 		return c.tokenFailure(request{op: OpToken}, err, 0)
 	}
 	return nil
+}
+
+// TokenExpiry is when the access token ends; zero: there is none, or its end is not known.
+func (c *Client) TokenExpiry() time.Time {
+	c.tokens.mu.Lock()
+	defer c.tokens.mu.Unlock()
+	return c.tokens.current.expires
 }
 
 // now is the wall clock. The monotonic reading is dropped because leases, which

@@ -164,10 +164,12 @@ func (c *Client) send(ctx context.Context, r request, target *url.URL, tok token
 	}}
 	var secured handshake
 	trace := &httptrace.ClientTrace{GotConn: g.gotConn, WroteHeaders: g.wroteHeaders, TLSHandshakeDone: secured.done}
+	began := time.Now()
 	resp, err := c.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	if err == nil {
 		ans := readAnswer(resp)
 		ans.sent, ans.at, ans.limits = g.sent, c.now(), limitsOf(resp.Header)
+		c.cfg.Observer.Requested(string(r.op), ans.status, resultOf(ans), time.Since(began))
 		return ans, nil
 	}
 	switch { // rather than what closing the connection or cancelling looked like
@@ -186,6 +188,9 @@ func (c *Client) send(ctx context.Context, r request, target *url.URL, tok token
 		fail = c.lost(r, NotSent, err)
 	default:
 		fail = c.lost(r, Unclear, err)
+	}
+	if fail.Kind != TooLate { // else there was no request
+		c.cfg.Observer.Requested(string(r.op), 0, string(fail.Kind), time.Since(began))
 	}
 	fail.Sent = g.sent
 	return nil, fail

@@ -43,6 +43,7 @@ func FuzzTokenAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status int, contentType, date, body string) {
 		asked := 0
 		tok := newTokens(Config{
+			Observer: nobody{},
 			TokenURL: "https://auth.worksmobile.com/oauth2/v2.0/token", ClientID: clientID, Scope: "partner", Timeout: time.Minute,
 			Now: func() time.Time { return now },
 		}, roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -119,7 +120,7 @@ func FuzzPrivateKey(f *testing.F) {
 	f.Add("")
 	f.Add("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----")
 	now := time.Now()
-	tok := newTokens(Config{ClientID: clientID, ServiceAccount: account, Now: func() time.Time { return now }}, nil)
+	tok := newTokens(Config{Observer: nobody{}, ClientID: clientID, ServiceAccount: account, Now: func() time.Time { return now }}, nil)
 	f.Cleanup(tok.close)
 	_, none := tok.sign("")
 	f.Fuzz(func(t *testing.T, text string) {

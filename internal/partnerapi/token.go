@@ -120,6 +120,7 @@ func (t *tokens) land(f *flight) {
 		t.pause = t.cfg.Now().Add(renewalPause(old, t.failed, f.fail.RetryAfter))
 	}
 	t.mu.Unlock()
+	t.observe(f)
 	close(f.done)
 	select {
 	case t.landed <- struct{}{}:

@@ -51,7 +51,9 @@ func (t *tokens) exchange(ctx context.Context, secret, assertion string) (token,
 		},
 		AuthStyle: oauth2.AuthStyleInParams,
 	}
+	asked := time.Now()
 	granted, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: reader}))
+	t.observeRequest(reader.ans, err == nil, time.Since(asked))
 	if reader.ans == nil {
 		trouble, safe := describe(err)
 		fail := temporary("the token endpoint gave no answer: " + trouble)

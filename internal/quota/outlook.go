@@ -40,6 +40,52 @@ func Look(ctx context.Context, store Store, limits Limits) (Outlook, error) {
 	return o, nil
 }
 
+// Outlook is the shared record as it is known here, with what was done here since. It asks nobody. as is how old that
+// knowledge is: now unless another replica has written since it was read; zero where nothing was read yet.
+func (p *Pacer) Outlook() (o Outlook, as time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.shared == nil {
+		return Outlook{}, time.Time{}
+	}
+	if as = p.looked; !p.stale && !p.outdated {
+		as = p.Now()
+	}
+	lo, hi := p.clock.now(p.Now())
+	r := p.shared.clone()
+	me := r.Replicas[p.Replica]
+	if me == nil {
+		me = &replica{}
+		r.Replicas[p.Replica] = me
+	}
+	me.Open, me.Places, me.Until = maps.Clone(p.open), p.held, max(me.Until, hi+1)
+	r.settle(lo, hi, p.limits)
+	for _, e := range p.ended {
+		r.operation(e.operation, p.limits).end(e.at, e.n)
+	}
+	return Outlook{Limits: p.Limits, At: time.UnixMicro(lo), record: r, limits: p.limits, now: lo}, as
+}
+
+// After is the same so much later, if nothing was sent meanwhile.
+func (o Outlook) After(d time.Duration) Outlook {
+	o.At, o.now, o.record = o.At.Add(d), o.now+d.Microseconds(), o.record.clone()
+	o.record.settle(o.now, o.now, o.limits)
+	return o
+}
+
+// Queued is how many wait for leave here, by lane.
+func (p *Pacer) Queued() Queue {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	q := Queue{}
+	for _, of := range p.queues {
+		for lane, waiters := range of {
+			q[min(Lane(lane), Replay)] += len(waiters)
+		}
+	}
+	return q
+}
+
 // Places is how many of the simultaneous requests' places are held, and by how many replicas.
 func (o Outlook) Places() (held, replicas int) {
 	for _, rep := range o.record.Replicas {
@@ -80,6 +126,7 @@ func (o Outlook) Waiting(operation string) Queue {
 type Use struct {
 	Operation       string
 	Peak, Sustained int           // requests within the unit of the peak rate, and within half an hour, those under way included
+	Left            int           // how many more the partner takes by its own count; -1: it has not said, or its count is over
 	Paused          time.Duration // for how long the partner still wants no request; 0 for no pause
 }
 
@@ -87,7 +134,10 @@ type Use struct {
 func (o Outlook) Uses() (uses []Use) {
 	r := o.record.clone()
 	for _, name := range slices.Sorted(maps.Keys(r.Operations)) {
-		use, op := Use{Operation: name, Paused: o.Paused(name)}, r.operation(name, o.limits)
+		use, op := Use{Operation: name, Left: -1, Paused: o.Paused(name)}, r.operation(name, o.limits)
+		if op.Credit != nil {
+			use.Left = max(0, op.Credit.Left)
+		}
 		used := func(per time.Duration) int {
 			if w := op.window(per + margin); w != nil {
 				return r.open(name) + w.count()

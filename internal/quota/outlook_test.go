@@ -131,7 +131,7 @@ func TestOutlookTellsWhatIsUsedHeldAndWaitedFor(t *testing.T) {
 		for i := range uses {
 			uses[i].Paused = uses[i].Paused.Round(time.Second)
 		}
-		want := []quota.Use{{Operation: activate, Peak: 2, Sustained: 5}, {Operation: lookUp, Peak: 1, Sustained: 1, Paused: 59 * time.Second}}
+		want := []quota.Use{{Operation: activate, Peak: 2, Sustained: 5, Left: -1}, {Operation: lookUp, Peak: 1, Sustained: 1, Left: -1, Paused: 59 * time.Second}}
 		if !reflect.DeepEqual(uses, want) {
 			t.Errorf("uses are %+v, want %+v", uses, want)
 		}

@@ -48,12 +48,23 @@ func (permit *Permit) await(ctx context.Context, lane Lane) error {
 		p.used = now
 		p.hand(permit, lane) // nobody else wants it
 		p.mu.Unlock()
+		p.waited(lane, 0)
 		return nil
 	}
 	w := p.queue(permit, lane, now)
 	p.serve(now)
 	p.mu.Unlock()
-	return w.await(ctx)
+	err := w.await(ctx)
+	if err == nil {
+		p.waited(lane, p.Now().Sub(now))
+	}
+	return err
+}
+
+func (p *Pacer) waited(lane Lane, d time.Duration) {
+	if p.Waited != nil {
+		p.Waited(lane, d)
+	}
 }
 
 // hand gives leave. The caller holds the lock.

@@ -79,6 +79,8 @@ type Options struct {
 	Timeout time.Duration // of one request, redirects included; 0: half a minute
 	Log     *zap.Logger
 	Now     func() time.Time
+	// Waited is told of each leave given and how long it was waited for; nil: nobody is. It must not block.
+	Waited func(Lane, time.Duration)
 }
 
 // Pacer gives leave for requests. It is safe for concurrent use. It gives none before [Pacer.Run].
