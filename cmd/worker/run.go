@@ -23,6 +23,7 @@ import (
 	"activation-worker/internal/console"
 	"activation-worker/internal/consumer"
 	"activation-worker/internal/ledger"
+	"activation-worker/internal/partnerapi"
 )
 
 func runCommand() *cobra.Command {
@@ -94,7 +95,9 @@ func toggleDebug(level zap.AtomicLevel, log *zap.Logger) (stop func()) {
 type parts struct {
 	nats   atomic.Pointer[nats.Conn]
 	worker atomic.Pointer[consumer.Worker]
-	stage  atomic.Pointer[string] // what it is waiting for before there is a worker
+	client atomic.Pointer[partnerapi.Client]
+	shared atomic.Pointer[sharedQuota] // the partner's quota as last read
+	stage  atomic.Pointer[string]      // what it is waiting for before there is a worker
 	server atomic.Pointer[broker.Embedded]
 	denied broker.Denials
 }
@@ -126,7 +129,8 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 		defer mended.Wait()
 		defer done()
 	}
-	probes, err := console.Listen(ctx, "WORKER_HTTP_ADDR", c.Worker.HTTPAddr, console.Handler(p.checks), log)
+	measured := p.metrics()
+	probes, err := console.Listen(ctx, "WORKER_HTTP_ADDR", c.Worker.HTTPAddr, console.Handler(p.checks, measured.Handler()), log)
 	if err != nil {
 		return orStopped(ctx, err)
 	}
@@ -152,20 +156,22 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	}
 	var partner consumer.Partner
 	if c.Partner.HasCredentials() {
-		client, err := partnerClient(c, ledger.MaxObject(nc), log)
+		client, err := partnerClient(c, ledger.MaxObject(nc), measured, log)
 		if err != nil {
 			return err
 		}
 		defer keepToken(ctx, client)()
 		partner = client
+		p.client.Store(client)
 	}
 	looker, err := lookerOf(c)
 	if err != nil {
 		return err
 	}
 	records := newLedger(c, nc, upkeep, log)
-	w := newWorker(c, records, upkeep, partner, looker, log)
+	w := newWorker(c, records, upkeep, partner, looker, measured, log)
 	p.worker.Store(w)
+	defer p.askAround(ctx, c, js, layout, measured)()
 	var requests sync.WaitGroup
 	requested := newOperator(c, records, nc, upkeep, w.Halted, log)
 	requests.Go(func() { requested.Run(ctx) })

@@ -27,6 +27,7 @@ import (
 	"activation-worker/internal/events"
 	"activation-worker/internal/faults"
 	"activation-worker/internal/ledger"
+	"activation-worker/internal/metrics"
 	"activation-worker/internal/operator"
 	"activation-worker/internal/ownership"
 	"activation-worker/internal/partnerapi"
@@ -116,7 +117,7 @@ func layoutOf(c *config.Config) broker.Layout {
 // ackWait is after how long a dead holder's message comes back, at most half a lease.
 func ackWait(lease time.Duration) time.Duration { return min(30*time.Second, lease/2) }
 
-func partnerClient(c *config.Config, maxPayload int, log *zap.Logger) (*partnerapi.Client, error) {
+func partnerClient(c *config.Config, maxPayload int, observer partnerapi.Observer, log *zap.Logger) (*partnerapi.Client, error) {
 	p := c.Partner
 	roots, err := rootsOf(p.CA)
 	if err != nil {
@@ -135,7 +136,7 @@ func partnerClient(c *config.Config, maxPayload int, log *zap.Logger) (*partnera
 			}
 			return s, err
 		},
-		Timeout: p.Timeout, Roots: roots, MaxPayload: maxPayload, Log: log, Now: faults.Now,
+		Timeout: p.Timeout, Roots: roots, MaxPayload: maxPayload, Log: log, Now: faults.Now, Observer: observer,
 		UserAgent: "activation-worker/" + buildVersion(),
 	})
 	if err != nil {
@@ -246,11 +247,11 @@ func limitsOf(c *config.Config) quota.Limits {
 }
 
 // newPacer shares the partner's quota with all other workers of the streams.
-func newPacer(c *config.Config, js jetstream.JetStream, log *zap.Logger) *quota.Pacer {
+func newPacer(c *config.Config, js jetstream.JetStream, waited func(quota.Lane, time.Duration), log *zap.Logger) *quota.Pacer {
 	run := c.Worker.ID + "-" + nuid.Next() // two workers may have been given one id
 	return quota.New(quota.Options{
 		Limits: limitsOf(c), Timeout: c.Partner.Timeout, Replica: run, Log: log.Named("quota"), Now: faults.Now,
-		Store: quotaBucket(c, js, run),
+		Store: quotaBucket(c, js, run), Waited: waited,
 	})
 }
 
@@ -263,13 +264,19 @@ func quotaBucket(c *config.Config, js jetstream.JetStream, writer string) quota.
 	}
 }
 
-// newWorker wires a worker on a connection whose streams are there. partner may be nil: no credentials; looker too: no watch.
-func newWorker(c *config.Config, l *ledger.Ledger, u *upkeep, partner consumer.Partner, looker consumer.Looker, log *zap.Logger) *consumer.Worker {
+// newWorker wires a worker on a connection whose streams are there. partner may be nil: no credentials; looker too: no watch;
+// and m: nothing is measured.
+func newWorker(c *config.Config, l *ledger.Ledger, u *upkeep, partner consumer.Partner, looker consumer.Looker, m *metrics.Metrics, log *zap.Logger) *consumer.Worker {
 	js, layout := u.js, u.layout
+	var observer consumer.Observer
+	var waited func(quota.Lane, time.Duration)
+	if m != nil {
+		observer, waited = m, func(l quota.Lane, d time.Duration) { m.Waited(l.String(), d) }
+	}
 	return consumer.New(consumer.Options{
 		JetStream: js, Ledger: l, Partner: partner, Looker: looker,
-		Pacer:   newPacer(c, js, log),
-		Decoder: decoderOf(c), Policy: policyOf(c), Log: log,
+		Pacer:   newPacer(c, js, waited, log),
+		Decoder: decoderOf(c), Policy: policyOf(c), Log: log, Observer: observer,
 		ID: c.Worker.ID, Streams: layout.Streams, IntakeStream: layout.IntakeStream,
 		Concurrency: c.Partner.Concurrency, Timeout: c.Partner.Timeout, Lease: c.Worker.Lease,
 		SweepInterval: c.Worker.SweepInterval,

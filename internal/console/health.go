@@ -1,5 +1,5 @@
 // Package console serves what people and probes look at over HTTP: whether the process
-// lives and whether it is ready. It decides nothing; the checks come from the parts.
+// lives and whether it is ready, and the metrics. It decides nothing; the checks come from the parts.
 package console
 
 import (
@@ -24,9 +24,12 @@ const checkTimeout = 3 * time.Second
 
 // Handler serves /livez, which is 200 while the process works, and /readyz, which is 200
 // or 503 with {"ready":bool,"checks":[{"name","ok","detail"}]}; ?exclude=a,b leaves
-// checks out, and what fails for them alone.
-func Handler(checks func(context.Context) []Check) http.Handler {
+// checks out, and what fails for them alone. /metrics is metrics'; nil: there is none.
+func Handler(checks func(context.Context) []Check, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	if metrics != nil {
+		mux.Handle("GET /metrics", metrics)
+	}
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]bool{"alive": true})
 	})

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // listen serves checks on a free port until the test ends.
 func listen(t *testing.T, checks func(context.Context) []console.Check) *console.Server {
 	t.Helper()
-	s, err := console.Listen(t.Context(), "WORKER_HTTP_ADDR", "127.0.0.1:0", console.Handler(checks), zaptest.NewLogger(t))
+	s, err := console.Listen(t.Context(), "WORKER_HTTP_ADDR", "127.0.0.1:0", console.Handler(checks, nil), zaptest.NewLogger(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestChecksHaveADeadline(t *testing.T) {
 			t.Error("the checks' context does not end with the request")
 		}
 		return nil
-	})
+	}, nil)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(gone, http.MethodGet, "/readyz", http.NoBody))
@@ -250,7 +250,7 @@ func TestOversizedHeaderIsRefused(t *testing.T) {
 func TestAddressInUse(t *testing.T) {
 	t.Parallel()
 	s := listen(t, always())
-	_, err := console.Listen(t.Context(), "WORKER_HTTP_ADDR", s.Addr(), console.Handler(always()), zap.NewNop())
+	_, err := console.Listen(t.Context(), "WORKER_HTTP_ADDR", s.Addr(), console.Handler(always(), nil), zap.NewNop())
 	if err == nil || !strings.Contains(err.Error(), "WORKER_HTTP_ADDR") || !strings.Contains(err.Error(), s.Addr()) {
 		t.Errorf("error is %v, want one that names the setting and the address", err)
 	}

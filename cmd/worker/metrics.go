@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"activation-worker/internal/broker"
+	"activation-worker/internal/config"
+	"activation-worker/internal/events"
+	"activation-worker/internal/metrics"
+	"activation-worker/internal/quota"
+)
+
+// metrics are those of the service, which ask its parts at each scrape as far as they are there.
+func (p *parts) metrics() *metrics.Metrics {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	return metrics.New(buildVersion(), buildCommit(info), metrics.State{
+		Ready: p.readiness, Pause: p.pause, Customers: p.customers, TokenExpiry: p.tokenExpiry,
+		Quota: p.quota, Waiting: p.waiting, Lanes: p.lanes, RecordsUnknown: p.strangers,
+	})
+}
+
+func (p *parts) readiness(ctx context.Context) map[string]bool {
+	holds := map[string]bool{}
+	for _, c := range p.checks(ctx) {
+		holds[c.Name] = c.OK
+	}
+	return holds
+}
+
+func (p *parts) pause() (reason string, since time.Time) {
+	if w := p.worker.Load(); w != nil {
+		return w.Pause()
+	}
+	return "", time.Time{}
+}
+
+// customers is where the census of the whole ledger is asked (issue 7): until there is one, nothing is known.
+func (p *parts) customers() (counts map[[2]string]int, lag uint64, known bool) { return nil, 0, false }
+
+func (p *parts) tokenExpiry() time.Time {
+	if client := p.client.Load(); client != nil {
+		return client.TokenExpiry()
+	}
+	return time.Time{}
+}
+
+func (p *parts) waiting() map[string]int {
+	waiting := map[string]int{}
+	if w := p.worker.Load(); w != nil {
+		for lane, n := range w.Pacer.Queued() {
+			waiting[lane.String()] = n
+		}
+	}
+	return waiting
+}
+
+func (p *parts) lanes() (lanes []metrics.Lane) {
+	if w := p.worker.Load(); w != nil {
+		for _, l := range w.Lanes() {
+			lanes = append(lanes, metrics.Lane(l))
+		}
+	}
+	return lanes
+}
+
+func (p *parts) strangers() int {
+	if w := p.worker.Load(); w != nil {
+		return w.Strangers()
+	}
+	return 0
+}
+
+// sharedQuota is the record of the quota as it was read at a time.
+type sharedQuota struct {
+	quota.Outlook
+	at time.Time
+}
+
+// quota is what is used of the partner's quota: as the pacer knows it, or where others have written since, as last read.
+func (p *parts) quota() (metrics.Quota, bool) {
+	w := p.worker.Load()
+	if w == nil {
+		return metrics.Quota{}, false
+	}
+	outlook, as := w.Pacer.Outlook()
+	if read := p.shared.Load(); read != nil && read.at.After(as) && time.Since(read.at) < sharedFor {
+		outlook, as = read.After(time.Since(read.at)), read.at
+	}
+	if as.IsZero() {
+		return metrics.Quota{}, false
+	}
+	return quotaOf(outlook, time.Now()), true
+}
+
+// operationsPaced are those that have a quota.
+var operationsPaced = []string{"activate", "customer", "upgrade_domain", "list"}
+
+func quotaOf(o quota.Outlook, now time.Time) metrics.Quota {
+	held, _ := o.Places()
+	q := metrics.Quota{Places: o.Concurrency, PlacesUsed: held}
+	peak := metrics.Window{Name: "peak", Per: o.Peak.Per, Used: map[string]int{}, Limit: map[string]int{}}
+	sustained := metrics.Window{Name: "sustained", Per: quota.SustainedOver, Used: map[string]int{}, Limit: map[string]int{}}
+	for _, op := range operationsPaced {
+		peak.Limit[op], sustained.Limit[op] = o.Peak.N, o.InHalfAnHour()
+	}
+	for _, use := range o.Uses() {
+		peak.Used[use.Operation], sustained.Used[use.Operation] = use.Peak, use.Sustained
+		if use.Left >= 0 {
+			peak.Limit[use.Operation] = min(o.Peak.N, use.Peak+use.Left)
+			sustained.Limit[use.Operation] = min(o.InHalfAnHour(), use.Sustained+use.Left)
+		}
+		if until := now.Add(use.Paused); use.Paused > 0 && until.After(q.PausedUntil) {
+			q.PausedUntil = until
+		}
+	}
+	if o.Peak.N > 0 {
+		q.Windows = append(q.Windows, peak)
+	}
+	if o.Sustained.N > 0 {
+		q.Windows = append(q.Windows, sustained)
+	}
+	return q
+}
+
+const (
+	askEvery = 15 * time.Second
+	askTime  = 5 * time.Second // of one round
+	// sharedFor is for how long the quota as it was read counts.
+	sharedFor = 4 * askEvery
+)
+
+// askAround asks the server now and then what no scrape must wait for, until stop is called.
+func (p *parts) askAround(ctx context.Context, c *config.Config, js jetstream.JetStream, layout broker.Layout, m *metrics.Metrics) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		again := time.NewTicker(askEvery)
+		defer again.Stop()
+		for {
+			p.askOnce(ctx, c, js, layout, m)
+			select {
+			case <-again.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() { cancel(); asking.Wait() }
+}
+
+// askOnce makes one round. What is not answered is left as it was; the next round asks again.
+func (p *parts) askOnce(ctx context.Context, c *config.Config, js jetstream.JetStream, layout broker.Layout, m *metrics.Metrics) {
+	if !js.Conn().IsConnected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	for role, name := range map[string]string{
+		"ledger": layout.Streams.Ledger, "work": layout.Streams.Work, "rejected": layout.Streams.Rejected, "intake": layout.IntakeStream,
+	} {
+		if stream, err := js.Stream(ctx, name); err == nil {
+			info := stream.CachedInfo()
+			m.Stream(role, info.State.Msgs, info.State.Bytes, info.Config.MaxBytes)
+		}
+	}
+	for name, stream := range map[string]string{
+		events.ConsumerActivator: layout.IntakeStream, events.ConsumerDue: layout.Streams.Work,
+		events.ConsumerRedo: layout.Streams.Work, events.ConsumerRequests: layout.Streams.Work,
+	} {
+		if cons, err := js.Consumer(ctx, stream, name); err == nil {
+			info := cons.CachedInfo()
+			m.Consumer(name, info.NumPending, uint64(max(0, info.NumAckPending)))
+		}
+	}
+	if o, err := quota.Look(ctx, quotaBucket(c, js, ""), limitsOf(c)); err == nil {
+		p.shared.Store(&sharedQuota{o, time.Now()})
+	}
+}
