@@ -114,11 +114,9 @@ func lay(js jetstream.JetStream, r *events.Record, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	_, err = js.PublishMsgAsync(&nats.Msg{
-		Subject: events.CustomerSubject(r.DomainID, r.State),
-		Header:  nats.Header{"Content-Type": {events.ContentType}, events.HeaderWriteToken: {strconv.FormatInt(r.DomainID, 36)}},
-		Data:    data,
-	}, jetstream.WithStallWait(millionStall))
+	header := nats.Header{"Content-Type": {events.ContentType}, events.HeaderWriteToken: {strconv.FormatInt(r.DomainID, 36)}}
+	events.SetBrief(header, r)
+	_, err = js.PublishMsgAsync(&nats.Msg{Subject: events.CustomerSubject(r.DomainID, r.State), Header: header, Data: data}, jetstream.WithStallWait(millionStall))
 	return err
 }
 

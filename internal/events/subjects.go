@@ -43,11 +43,21 @@ const (
 	ConsumerRequests  = "requests"  // on the work stream
 )
 
+// ConsumerCensus begins the name of the consumer on the ledger by which one worker counts customers. It lasts as long as the
+// worker does.
+const ConsumerCensus = "census-"
+
 // MetadataPublish names, in the ledger's metadata, the stream that sources the activated events.
 const MetadataPublish = "activation-publish-stream"
 
 // HeaderWriteToken names the header that tells whose compare-and-set was stored.
 const HeaderWriteToken = "Activation-Write-Token"
+
+// Headers for readers who do not load what a record says, see [BriefOf].
+const (
+	HeaderReason  = "Activation-Reason"  // of a deferred or failed record
+	HeaderVersion = "Activation-Version" // major version of the record; absent: 1
+)
 
 // Streams are the names of the product's own streams: the ledger's name, alone or with a suffix.
 type Streams struct {

@@ -17,6 +17,18 @@ func (l *Ledger) Scan(ctx context.Context, stream string, subjects []string, fro
 	return l.each(ctx, stream, cfg, fn)
 }
 
+// At is what the ledger's leader has at a sequence; nil for nothing (any more).
+func (l *Ledger) At(ctx context.Context, sequence uint64) (*Entry, error) {
+	m, err := l.get(ctx, l.streams.Ledger, map[string]any{"seq": sequence})
+	if err != nil {
+		return nil, fmt.Errorf("read record %d of stream %s: %w", sequence, l.streams.Ledger, err)
+	}
+	if m == nil {
+		return nil, nil
+	}
+	return m.entry(), nil
+}
+
 // Kept is what the stream's leader has of a customer, oldest first. settled is false where it was written to meanwhile: as each
 // write may drop the oldest record of its state, one may be missing between others. [Ledger.History] is quicker, and may lag.
 func (l *Ledger) Kept(ctx context.Context, domainID int64) (kept []Entry, settled bool, err error) {

@@ -119,7 +119,7 @@ func (l *Ledger) write(ctx context.Context, r *events.Record, expected uint64) (
 	}
 	retry := writeBackoff()
 	for {
-		ack, err := l.publish(ctx, &nats.Msg{
+		msg := &nats.Msg{
 			Subject: subject,
 			Header: nats.Header{
 				"Content-Type":                          {events.ContentType},
@@ -128,7 +128,9 @@ func (l *Ledger) write(ctx context.Context, r *events.Record, expected uint64) (
 				jetstream.ExpectedLastSubjSeqSubjHeader: {family},
 			},
 			Data: data,
-		})
+		}
+		events.SetBrief(msg.Header, r)
+		ack, err := l.publish(ctx, msg)
 		switch {
 		case err == nil:
 			l.stored(subject)

@@ -156,6 +156,9 @@ func testHeaders(t *testing.T, _ *place, w *world) {
 			"Nats-Expected-Last-Subject-Sequence":         expected,
 			"Nats-Expected-Last-Subject-Sequence-Subject": events.CustomerFamily(id),
 		}
+		if i == 1 {
+			want[events.HeaderReason] = string(events.Transient)
+		}
 		for name, value := range want {
 			if h.Get(name) != value || value == "" {
 				t.Errorf("write %d: header %s is %q, want %q", i, name, h.Get(name), value)
