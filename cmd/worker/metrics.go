@@ -42,8 +42,19 @@ func (p *parts) pause() (reason string, since time.Time) {
 	return "", time.Time{}
 }
 
-// customers is where the census of the whole ledger is asked (issue 7): until there is one, nothing is known.
-func (p *parts) customers() (counts map[[2]string]int, lag uint64, known bool) { return nil, 0, false }
+// customers are those of the whole ledger, as counted by each worker for itself.
+func (p *parts) customers() (counts map[[2]string]int, lag uint64, known bool) {
+	c := p.census.Load()
+	if c == nil {
+		return nil, 0, false
+	}
+	keys, lag, known := c.Counts()
+	counts = make(map[[2]string]int, len(keys))
+	for key, n := range keys {
+		counts[[2]string{string(key.State), string(key.Reason)}] = n
+	}
+	return counts, lag, known
+}
 
 func (p *parts) tokenExpiry() time.Time {
 	if client := p.client.Load(); client != nil {

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"activation-worker/internal/broker"
+	"activation-worker/internal/census"
 	"activation-worker/internal/config"
 	"activation-worker/internal/console"
 	"activation-worker/internal/consumer"
@@ -95,6 +96,7 @@ func toggleDebug(level zap.AtomicLevel, log *zap.Logger) (stop func()) {
 type parts struct {
 	nats   atomic.Pointer[nats.Conn]
 	worker atomic.Pointer[consumer.Worker]
+	census atomic.Pointer[census.Census]
 	client atomic.Pointer[partnerapi.Client]
 	shared atomic.Pointer[sharedQuota] // the partner's quota as last read
 	stage  atomic.Pointer[string]      // what it is waiting for before there is a worker
@@ -172,6 +174,9 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	w := newWorker(c, records, upkeep, partner, looker, measured, log)
 	p.worker.Store(w)
 	defer p.askAround(ctx, c, js, layout, measured)()
+	counted := newCensus(records, upkeep, log)
+	p.census.Store(counted)
+	defer inBackground(ctx, counted.Run)()
 	var requests sync.WaitGroup
 	requested := newOperator(c, records, nc, upkeep, w.Halted, log)
 	requests.Go(func() { requested.Run(ctx) })
@@ -186,6 +191,17 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 		return errConnectionLost
 	}
 	return err
+}
+
+// inBackground runs what goes on until ctx ends or done is called, which waits for its end.
+func inBackground(ctx context.Context, run func(context.Context)) (done func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { run(ctx) })
+	return func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 // errConnectionLost ends the process, so that whatever supervises it starts it again.

@@ -22,6 +22,7 @@ import (
 
 	"activation-worker/internal/activation"
 	"activation-worker/internal/broker"
+	"activation-worker/internal/census"
 	"activation-worker/internal/config"
 	"activation-worker/internal/consumer"
 	"activation-worker/internal/events"
@@ -283,6 +284,11 @@ func newWorker(c *config.Config, l *ledger.Ledger, u *upkeep, partner consumer.P
 		Ensure:        u.ensure, Now: faults.Now,
 		KeepPartnerText: c.Worker.RecordPartnerText != "off", PartnerTextInLog: c.Worker.RecordPartnerText == "all",
 	})
+}
+
+// newCensus counts customers beside a worker.
+func newCensus(l *ledger.Ledger, u *upkeep, log *zap.Logger) *census.Census {
+	return census.New(census.Options{JetStream: u.js, Ledger: l, Stream: u.layout.Streams.Ledger, Log: log})
 }
 
 // readerOf is the ledger for commands that claim nothing.

@@ -87,7 +87,12 @@ func alike(subject string) string {
 	case strings.HasPrefix(subject, "$JS.ACK."):
 		most = 4
 	default:
-		if at := aboutConsumer.FindStringSubmatch(subject); at != nil && !slices.Contains(named, at[2]) {
+		at := aboutConsumer.FindStringSubmatch(subject)
+		switch {
+		case at == nil, slices.Contains(named, at[2]):
+		case strings.HasPrefix(at[2], events.ConsumerCensus):
+			return at[1] + events.ConsumerCensus + "*"
+		default:
 			most = strings.Count(at[1], ".")
 		}
 	}
@@ -103,6 +108,7 @@ var aboutConsumer = regexp.MustCompile(`^(\$JS\.(?:[^.]+\.)?API\.CONSUMER\.(?:CR
 // named are the consumers whose names somebody has chosen; the others are called anew at each look.
 var named = []string{events.ConsumerActivator, events.ConsumerDue, events.ConsumerRedo, events.ConsumerRequests, "sweep"}
 
-// harmless is what goes on without the right to it: a consumer that was not deleted goes away by itself. What [Ensure]
+// harmless is what goes on without the right to it: a consumer that was not deleted goes away by itself, and work does not wait for
+// the count of customers. What [Ensure]
 // could not make or change it tells, with what to do, for as long as it is so: `worker setup` mends it, not the right.
-var harmless = regexp.MustCompile(`^publish on \$JS\.(?:[^.]+\.)?API\.(?:STREAM\.CREATE\.|CONSUMER\.(?:DELETE\.[^.]+\.(?:sweep|>)$|CREATE\.[^.]+\.activator(?:\.|$)))`)
+var harmless = regexp.MustCompile(`^publish on \$JS\.(?:[^.]+\.)?API\.(?:STREAM\.CREATE\.|CONSUMER\.[A-Z.]+\.[^.]+\.` + events.ConsumerCensus + `|CONSUMER\.(?:DELETE\.[^.]+\.(?:sweep|>)$|CREATE\.[^.]+\.activator(?:\.|$)))`)

@@ -24,6 +24,7 @@ func TestDeniedAreAlike(t *testing.T) {
 		`Permissions Violation for Publish to "$JS.hub.API.CONSUMER.MSG.NEXT.ACTIVATION.kGx3Xb_1"`:                   "publish on $JS.hub.API.CONSUMER.MSG.NEXT.ACTIVATION.>",
 		`Permissions Violation for Publish to "$JS.API.CONSUMER.DELETE.ACTIVATION.sweep"`:                            "publish on $JS.API.CONSUMER.DELETE.ACTIVATION.sweep",
 		`Permissions Violation for Publish to "$JS.API.CONSUMER.MSG.NEXT.SIGNUP.activator"`:                          "publish on $JS.API.CONSUMER.MSG.NEXT.SIGNUP.activator",
+		`Permissions Violation for Publish to "$JS.API.CONSUMER.CREATE.ACTIVATION.census-kGx3Xb1"`:                   "publish on $JS.API.CONSUMER.CREATE.ACTIVATION.census-*",
 		`permissions violation for something else`:                                                                   "nats: permissions violation: permissions violation for something else",
 	} {
 		if got := denied(fmt.Errorf("%w: %s", nats.ErrPermissionViolation, text)); got != want {
@@ -59,6 +60,9 @@ func TestWhatGoesOnWithoutARightIsNotReported(t *testing.T) {
 		"$JS.API.CONSUMER.CREATE.SIGNUP.activator.signup.terms.accepted": false,
 		"$JS.API.STREAM.CREATE.KV_ACTIVATION_QUOTA":                      false,
 		"$JS.hub.API.STREAM.CREATE.ACTIVATION_WORK":                      false,
+		"$JS.API.CONSUMER.CREATE.ACTIVATION.census-kGx3Xb1":              false,
+		"$JS.API.CONSUMER.MSG.NEXT.ACTIVATION.census-kGx3Xb1":            false,
+		"$JS.hub.API.CONSUMER.INFO.ACTIVATION.census-kGx3Xb1":            false,
 		"$JS.API.STREAM.UPDATE.ACTIVATION":                               true,
 		"$JS.API.CONSUMER.DELETE.SIGNUP.activator":                       true,
 		"$JS.API.CONSUMER.CREATE.ACTIVATION.sweep":                       true,

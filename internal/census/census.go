@@ -1,0 +1,131 @@
+package census
+
+import (
+	"math/bits"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"activation-worker/internal/events"
+	"activation-worker/internal/ledger"
+)
+
+// Options of a [Census]. All are required but Interval.
+type Options struct {
+	JetStream jetstream.JetStream
+	Ledger    *ledger.Ledger // to read records whose reason no header names
+	Stream    string         // the ledger's
+	Log       *zap.Logger
+	// Interval is how often the server is asked what there is, to see what no message tells. Zero: 15 s.
+	Interval time.Duration
+}
+
+const defaultInterval = 15 * time.Second
+
+// Census counts customers. It is safe for concurrent use.
+type Census struct {
+	o   Options
+	log *zap.Logger
+
+	// What one run after another needs; only Run uses it.
+	created time.Time        // of the stream that is counted
+	last    anchor           // the last message counted
+	untold  map[int64]uint64 // customers whose newest record names no reason, and its sequence
+	began   time.Time        // of the present count
+	others  int64            // subjects of the stream that are no customer's, as last seen
+	denied  bool             // it was said that the user may not
+
+	mu       sync.Mutex
+	table    table
+	counts   []int // by index in keys
+	subjects uint64
+	lag      uint64
+	known    bool
+}
+
+// anchor tells a stream from another of its name, or from an older state of it: a message, and when it was stored.
+type anchor struct {
+	sequence uint64
+	stored   time.Time
+}
+
+// New returns a Census that knows nothing until [Census.Run] has read the ledger.
+func New(o Options) *Census {
+	if o.Interval == 0 {
+		o.Interval = defaultInterval
+	}
+	c := &Census{o: o, log: o.Log.Named("census")}
+	c.reset()
+	return c
+}
+
+// Counts are the customers by state and reason, every key of the closed lists among them, and how many messages of the ledger
+// are not counted yet, as far as that is known. known is false until the ledger was read once, and while it is read anew because it is
+// not the one that was read before; then the counts say nothing.
+func (c *Census) Counts() (counts map[Key]int, lag uint64, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	counts = make(map[Key]int, len(keys))
+	for i, key := range keys {
+		// A reason that is not known yet, or that nobody wrote, is no value of its own unless somebody has it.
+		if needsReason := key.State == events.Deferred || key.State == events.Failed; c.counts[i] > 0 || !needsReason || key.Reason != "" {
+			counts[key] = c.counts[i]
+		}
+	}
+	return counts, c.lag, c.known
+}
+
+// reset forgets everybody, to count from the first message on.
+func (c *Census) reset() {
+	c.created, c.last, c.untold, c.began, c.others = time.Time{}, anchor{}, map[int64]uint64{}, time.Time{}, 0
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.table, c.counts, c.subjects, c.lag, c.known = table{}, make([]int, len(keys)), 0, 0, false
+}
+
+// count takes note of a customer's newest record, and of how many messages are still to come.
+func (c *Census) count(b events.Brief, left uint64) {
+	index, bit := indexOf(b), bitOf(b.State)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, known := c.table.at(b.DomainID)
+	if known {
+		c.counts[e.index]--
+	}
+	c.counts[index]++
+	had := e.subjects
+	e.index, e.subjects = index, had|bit
+	if b.State == events.Forgotten {
+		e.subjects = bit // what is older is erased
+	}
+	c.subjects += uint64(bits.OnesCount8(e.subjects)) - uint64(bits.OnesCount8(had))
+	c.lag = left
+}
+
+// settled takes note of a reason that was found out.
+func (c *Census) settled(id int64, index uint8) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, _ := c.table.at(id)
+	c.counts[e.index]--
+	c.counts[index]++
+	e.index = index
+}
+
+// behind takes note of how many messages are still to come.
+func (c *Census) behind(left uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lag = left
+}
+
+// complete says that the counts are those of the whole ledger.
+func (c *Census) complete() (first bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first = !c.known
+	c.known = true
+	return first
+}
