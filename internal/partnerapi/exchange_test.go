@@ -24,7 +24,7 @@ func TestNotSent(t *testing.T) {
 	plain := httptest.NewServer(reply(200, activeObject))
 	t.Cleanup(plain.Close)
 	for name, api := range map[string]string{
-		"connection refused": nobody, "certificate not trusted": strange.URL, "no TLS there": "https" + plain.URL[len("http"):],
+		"connection refused": refusing, "certificate not trusted": strange.URL, "no TLS there": "https" + plain.URL[len("http"):],
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

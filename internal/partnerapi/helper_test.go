@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	nobody       = "http://127.0.0.1:1" // refuses: a port of a server that was closed may soon be another test's
+	refusing     = "http://127.0.0.1:1" // nobody listens: a port of a server that was closed may soon be another test's
 	ourID        = 51200931
 	ourPath      = "/v1.0/partners/customers/51200931"
 	clientID     = "client-Kq7Zt"

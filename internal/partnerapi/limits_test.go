@@ -143,7 +143,7 @@ func TestEachAnswerIsTold(t *testing.T) {
 	}
 	t.Run("no answer", func(t *testing.T) {
 		t.Parallel()
-		c, _ := answering(t, nil, readyMade("ready"), func(c *Config) { c.APIURL = nobody })
+		c, _ := answering(t, nil, readyMade("ready"), func(c *Config) { c.APIURL = refusing })
 		_, err := c.Activate(t.Context(), ourID, Call{Answered: func(Limits) { t.Error("told") }})
 		failed(t, err, NotSent)
 	})

@@ -115,7 +115,7 @@ func TestRedirectNotFollowed(t *testing.T) {
 func TestRedirectToAClosedDoorIsNotSent(t *testing.T) {
 	t.Parallel()
 	c, _ := answering(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Location", nobody)
+		w.Header().Set("Location", refusing)
 		w.WriteHeader(307)
 	}, readyMade("ready"))
 	_, err := c.Activate(t.Context(), ourID, Call{})

@@ -209,7 +209,7 @@ func TestTokenAnswers(t *testing.T) {
 
 func TestTokenEndpointAway(t *testing.T) {
 	t.Parallel()
-	c, _ := tokenClient(t, nil, func(c *Config) { c.TokenURL = nobody + "/token" })
+	c, _ := tokenClient(t, nil, func(c *Config) { c.TokenURL = refusing + "/token" })
 	if e := failed(t, c.EnsureToken(t.Context()), Token); e.Credentials || e.Status != 0 || !strings.Contains(e.Trouble, "refused") {
 		t.Errorf("%+v", e)
 	}
