@@ -33,11 +33,14 @@ func TestBinaryKeepsSecrets(t *testing.T) {
 	}
 	s.partner.SetTokenFaults("invalid_client")
 	w := startWorker(t, s.env("WORKER_BACKOFF=transient=1s,unknown_outcome=1s,partner_unavailable=1s,customer_not_found=1s")...)
-	var served strings.Builder
+	var served, measured, labels strings.Builder
 	probe := func() {
 		if r, err := w.Readyz(""); err == nil {
 			fmt.Fprintf(&served, "%+v\n", r)
 		}
+		m := w.scrape()
+		measured.WriteString(m.text)
+		labels.WriteString(m.series())
 	}
 	w.awaitCheck("credentials", false, "LINEWORKS_")
 	probe()
@@ -74,6 +77,11 @@ func TestBinaryKeepsSecrets(t *testing.T) {
 	}
 	without(t, "the log", said, forbidden)
 	without(t, "/readyz", served.String(), forbidden)
+	if !strings.Contains(measured.String(), `activation_partner_request_duration_seconds_count{operation="token",result="refused"`) {
+		t.Error("/metrics says nothing of what went wrong")
+	}
+	without(t, "/metrics", measured.String(), forbidden)
+	without(t, "the labels of /metrics", labels.String(), []string{"512000", ".example"}) // the customers' ids and domains
 	kinds := map[string]int{}
 	for _, stream := range []string{"ACTIVATION", "ACTIVATION_REJECTED", "ACTIVATION_WORK", "KV_ACTIVATION_QUOTA"} {
 		for _, m := range s.messages(stream) {

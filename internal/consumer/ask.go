@@ -177,9 +177,6 @@ func (w *Worker) noteError(a *activation.Answer, err error) {
 	a.Kind = kinds[e.Kind]
 	a.Status, a.Code, a.RequestID, a.Sent, a.RetryAfter = e.Status, e.Code, e.RequestID, e.Sent, e.RetryAfter
 	a.NoSuchAPI = e.Status == 404 && strings.EqualFold(strings.TrimRight(e.PartnerText, "."), "api not exists")
-	if !w.Policy.Recognizes(*a) {
-		w.Observer.UnknownCode(string(a.Operation), a.Status)
-	}
 	if w.KeepPartnerText {
 		a.PartnerText = e.PartnerText
 	}

@@ -284,6 +284,7 @@ func (w *Worker) attempt(ctx context.Context, claim *events.Record, t *turn) (cu
 			permit = nil
 			continue
 		}
+		w.noteCode(verdict)
 		verdict = w.gate.judge(claim.DomainID, verdict, answers, t.probe)
 		next := activation.Conclude(claim, answers, verdict, w.Policy, w.now(), w.Jitter())
 		// The timer comes first: a timer without its record does no harm.

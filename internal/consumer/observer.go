@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"activation-worker/internal/activation"
 	"activation-worker/internal/events"
 	"activation-worker/internal/ledger"
 )
@@ -17,7 +18,8 @@ type Observer interface {
 	Recorded(state, via, reason string, took, waited time.Duration)
 	// Rejected is told of each announcement that nobody can act on.
 	Rejected()
-	// UnknownCode is told of each definite refusal that no table has a meaning for.
+	// UnknownCode is told of each attempt that ended with a definite refusal which no table has a meaning for, and which
+	// nothing else explains.
 	UnknownCode(operation string, status int)
 	// Probed is told of each probe of a shut gate that found something out.
 	Probed(passed bool)
@@ -45,6 +47,13 @@ func waited(r *events.Record) time.Duration {
 		return -1
 	}
 	return max(0, r.ActivatedAt.Sub(r.AcceptedAt))
+}
+
+// noteCode tells of a refusal that nobody understands. One that is explained by what else was asked is not worth a word.
+func (w *Worker) noteCode(v activation.Verdict) {
+	if v.Reason == events.Refused && !w.Policy.Recognizes(v.Cause) {
+		w.Observer.UnknownCode(string(v.Cause.Operation), v.Cause.Status)
+	}
 }
 
 // noteLateness tells how late a wake-up is. One that is delivered again was told of before.

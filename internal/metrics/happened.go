@@ -36,7 +36,7 @@ func (m *Metrics) make() {
 	}
 	m.attempts = histogram(r, "attempt_duration_seconds", "From the claim of a customer to the record of what came of it.", attemptBuckets).WithLabelValues()
 	m.rejected = counter(r, "rejected_total", "Announcements that this worker rejected since nobody can act on them.").WithLabelValues()
-	m.unknown = counter(r, "unknown_codes_total", "Definite refusals of the partner that no table has a meaning for.", "operation", "status")
+	m.unknown = counter(r, "unknown_codes_total", "Attempts that ended with a refusal of the partner which no table has a meaning for and nothing else explains.", "operation", "status")
 	m.probes = counter(r, "probes_total", "Attempts to find out whether a pause is over.", "result")
 	preset(m.probes, probeResults)
 	m.tokens = counter(r, "token_fetches_total", "Access tokens asked for.", "result")
@@ -78,7 +78,7 @@ func (m *Metrics) Recorded(state, via, reason string, took, waited time.Duration
 // Rejected is told of each announcement rejected.
 func (m *Metrics) Rejected() { m.rejected.Inc() }
 
-// UnknownCode is told of each definite refusal that no table has a meaning for.
+// UnknownCode is told of each attempt that ended with a definite refusal which nobody understands.
 func (m *Metrics) UnknownCode(operation string, code int) {
 	m.unknown.WithLabelValues(operation, status(code)).Inc()
 }

@@ -42,6 +42,7 @@ func TestNothingConfidentialLeaves(t *testing.T) {
 		})
 	}
 	core, logs := observer.New(zapcore.DebugLevel)
+	var told hearsay
 	tokens := 0
 	var texts []string
 	for _, authStatus := range []int{0, 307, 400, 429, 500} {
@@ -67,7 +68,7 @@ func TestNothingConfidentialLeaves(t *testing.T) {
 				fmt.Fprintf(w, `{"access_token":%q,"refresh_token":%q}`,
 					gave(fmt.Sprintf("jp1AAAq7xZ+/%dabcdef==", tokens)), gave(fmt.Sprintf("jp1REFRESHxZ+/%dabcdef==", tokens)))
 			})
-			c := p.client(t, func(c *Config) { c.Log = zap.New(core) })
+			c := p.client(t, func(c *Config) { c.Log, c.Observer = zap.New(core), &told })
 			_, errActivate := c.Activate(t.Context(), ourID, Call{})
 			_, errCustomer := c.Customer(t.Context(), ourID, Call{})
 			for _, err := range []error{errActivate, errCustomer, c.CanList(t.Context(), Call{})} {
@@ -85,6 +86,7 @@ func TestNothingConfidentialLeaves(t *testing.T) {
 	for _, entry := range logs.All() {
 		texts = append(texts, fmt.Sprintf("%s %v", entry.Message, entry.ContextMap()))
 	}
+	texts = append(texts, told.all()...)
 	all := strings.Join(texts, "\n")
 	for _, s := range secrets {
 		if i := strings.Index(all, s); i >= 0 {
