@@ -29,8 +29,16 @@ const (
 	auditSweeps = 3
 )
 
-// auditLedger is worker doctor --audit: the whole ledger against the promises.
-func auditLedger(ctx context.Context, c *config.Config, js jetstream.JetStream, stdout, stderr io.Writer, asJSON bool) error {
+// auditLedger is worker doctor --audit: the whole ledger against the promises. metrics is a file for Prometheus to be written too, if not empty.
+func auditLedger(ctx context.Context, c *config.Config, js jetstream.JetStream, stdout, stderr io.Writer, asJSON bool, metrics string) error {
+	var file *textfile
+	if metrics != "" {
+		var err error
+		if file, err = newTextfile(metrics); err != nil {
+			return err
+		}
+		defer file.discard()
+	}
 	layout := layoutOf(c)
 	next := time.Now().Add(progressAfter)
 	var report *audit.Report
@@ -54,6 +62,11 @@ func auditLedger(ctx context.Context, c *config.Config, js jetstream.JetStream, 
 	}
 	if err != nil {
 		return err
+	}
+	if file != nil { // before anything is said: nobody may be listening any more
+		if err := file.write(auditMetrics(report)); err != nil {
+			return err
+		}
 	}
 	if asJSON {
 		err = jsonLines(stdout).Encode(report)

@@ -26,3 +26,20 @@ func TestAuditPromisesNoMoreThanItHasChecked(t *testing.T) {
 		})
 	}
 }
+
+// TestAuditMetricsListEveryRule: what an audit can find broken is in the file, whichever rule it is.
+func TestAuditMetricsListEveryRule(t *testing.T) {
+	t.Parallel()
+	text := auditMetrics(&audit.Report{ByRule: map[audit.Rule]int{audit.RuleLost: 3}})
+	for _, rule := range audit.LedgerRules() {
+		if audit.MeaningOf(rule).Means == "" {
+			t.Errorf("%s means nothing", rule)
+		}
+		if !strings.Contains(text, `{rule="`+string(rule)+`"}`) {
+			t.Errorf("%s is not in the file", rule)
+		}
+	}
+	if !strings.Contains(text, `{rule="lost"} 3`) {
+		t.Errorf("it says\n%s", text)
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,7 +20,7 @@ import (
 )
 
 func doctorCommand() *cobra.Command {
-	var output string
+	var output, metrics string
 	var auditing bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
@@ -32,12 +33,19 @@ cannot be checked is skipped. It exits 0 when all is well, and 3 when something 
 
 With --audit it reads the whole ledger instead, and what stands beside it, and holds every record that is kept
 against what is promised: nobody lost, one outcome a round, no write over another's. It changes nothing, may run
-while workers do, and needs to read only. It exits 3 at a breach, says what that means and what to do.`,
+while workers do, and needs to read only. It exits 3 at a breach, says what that means and what to do.
+With --metrics FILE it also writes how many breaches there are, by rule, and when it ended, for the textfile
+collector of Prometheus' node_exporter: at once and whole, also at a breach, but not where it could not run, so
+that the age of the file tells. Run it by a timer.`,
 		Example: `  worker doctor
   worker doctor --config worker.yaml -o json
-  worker doctor --audit`,
+  worker doctor --audit
+  worker doctor --audit --metrics /var/lib/node_exporter/activation.prom`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("metrics") && (!auditing || metrics == "") {
+				return usageError{errors.New("--metrics FILE is what --audit writes: give both, and name a file")}
+			}
 			c, err := config.Load(cmd.Flags(), os.Environ())
 			if err != nil {
 				return err
@@ -51,7 +59,7 @@ while workers do, and needs to read only. It exits 3 at a breach, says what that
 				if connecting != nil {
 					return connecting
 				}
-				return auditLedger(ctx, c, js, cmd.OutOrStdout(), cmd.ErrOrStderr(), output == "json")
+				return auditLedger(ctx, c, js, cmd.OutOrStdout(), cmd.ErrOrStderr(), output == "json", metrics)
 			}
 			d, closePartner, err := doctorOf(ctx, c, nc, js, connecting)
 			if err != nil {
@@ -70,6 +78,7 @@ while workers do, and needs to read only. It exits 3 at a breach, says what that
 	}
 	outputFlag(cmd, &output)
 	cmd.Flags().BoolVar(&auditing, "audit", false, "hold the whole ledger against the promises")
+	cmd.Flags().StringVar(&metrics, "metrics", "", "with --audit: write the result to this `FILE` too, for node_exporter's textfile collector")
 	config.Flags(cmd.Flags(), config.GroupNATS, config.GroupPartner, config.GroupStreams, config.GroupWorker)
 	return cmd
 }

@@ -26,6 +26,14 @@ const (
 	RulePublished Rule = "published" // the publish stream has who is activated, and nobody else
 )
 
+// LedgerRules are those that an audit can find broken that knows nothing of what the partner saw.
+func LedgerRules() []Rule {
+	return []Rule{
+		RuleReadable, RuleSubject, RuleChain, RuleOutcome, RuleTransition, RuleRound, RuleLease, RuleCounts, RuleUnsettled, RuleGiveUp, RuleErased, RuleOverdue,
+		RuleLost, RuleRejected, RulePublished,
+	}
+}
+
 // The rules about what the partner saw.
 const (
 	RuleAfterSuccess Rule = "after_success" // no activate call after the activated record
