@@ -9,6 +9,7 @@ import (
 
 	"activation-worker/internal/broker/brokertest"
 	"activation-worker/internal/events"
+	"activation-worker/internal/events/eventstest"
 	"activation-worker/internal/partnerapi/simulator"
 )
 
@@ -36,6 +37,7 @@ func TestBinaryEmbedded(t *testing.T) {
 		t.Errorf("the data directory: %v, %v; want mode 0700", info, err)
 	}
 	_, s.js = brokertest.Connect(t, "nats://"+listen)
+	eventstest.AtEnd(t, s.js)
 	ids := []int64{51200001, 51200002, 51200003}
 	for _, id := range ids {
 		s.partner.Add(simulator.Customer{DomainID: id, Terms: true, DNS: true})
@@ -86,6 +88,7 @@ func TestBinaryWithoutCredentials(t *testing.T) {
 	w.awaitSaid("intake paused")
 
 	_, s.js = brokertest.Connect(t, "nats://"+listen)
+	eventstest.AtEnd(t, s.js)
 	stream, err := s.js.Stream(t.Context(), "ACTIVATION")
 	if err != nil {
 		t.Fatal(err)
@@ -119,6 +122,7 @@ func TestBinaryWithoutCredentials(t *testing.T) {
 	able := startWorker(t, embeddedEnv(s, listen, "WORKER_DATA_DIR="+data)...)
 	able.AwaitReady(startTimeout)
 	_, s.js = brokertest.Connect(t, "nats://"+listen)
+	eventstest.AtEnd(t, s.js)
 	s.await(51200001, events.Activated, able)
 	able.stop()
 }

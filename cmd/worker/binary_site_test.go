@@ -22,6 +22,7 @@ import (
 
 	"activation-worker/internal/broker/brokertest"
 	"activation-worker/internal/events"
+	"activation-worker/internal/events/eventstest"
 	"activation-worker/internal/ledger"
 	"activation-worker/internal/partnerapi/simulator"
 )
@@ -44,6 +45,7 @@ func newSite(t testing.TB, options ...brokertest.Option) *site {
 	t.Helper()
 	s := &site{t: t, nats: brokertest.Start(t, options...), partner: newPartner(t, simulator.Options{})}
 	_, s.js = brokertest.Connect(t, s.nats.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	eventstest.AtEnd(t, s.js)
 	return s
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/broker/brokertest"
+	"activation-worker/internal/events/eventstest"
 	"activation-worker/internal/partnerapi/simulator"
 )
 
@@ -22,6 +23,7 @@ func newNATS(t testing.TB) (url string, js jetstream.JetStream) {
 	t.Helper()
 	url = brokertest.Start(t).URL()
 	_, js = brokertest.Connect(t, url)
+	eventstest.AtEnd(t, js)
 	return url, js
 }
 

@@ -23,6 +23,7 @@ import (
 	"activation-worker/internal/broker/brokertest"
 	"activation-worker/internal/consumer"
 	"activation-worker/internal/events"
+	"activation-worker/internal/events/eventstest"
 	"activation-worker/internal/ledger"
 	"activation-worker/internal/ownership"
 	"activation-worker/internal/partnerapi"
@@ -67,6 +68,7 @@ func buildOn(t *testing.T, server *brokertest.Server, sim simulator.Options, cha
 	t.Helper()
 	h := &house{t: t, nats: server, change: change, log: zaptest.NewLogger(t, zaptest.Level(zap.DebugLevel), zaptest.WrapOptions(zap.IncreaseLevel(zap.InfoLevel)))}
 	h.conn, h.js = brokertest.Connect(t, h.nats.URL(), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(50*time.Millisecond), nats.UserInfo("worker", "worker"))
+	eventstest.AtEnd(t, h.js)
 	h.layout = broker.Layout{Streams: events.StreamsOf("ACTIVATION"), WithIntake: true, IntakeStream: "SIGNUP", IntakeSubject: "signup.terms.accepted", AckWait: 2 * time.Second}
 	if err := broker.Ensure(t.Context(), h.js, h.layout); err != nil {
 		t.Fatal(err)

@@ -235,7 +235,7 @@ func TestUndecodableIsRejectedWithItsOriginalAndNeverComesAgain(t *testing.T) {
 func (h *house) claimedBy(worker string, domainID int64, lease time.Duration, mods ...func(*events.Record)) *events.Record {
 	h.t.Helper()
 	now := time.Now()
-	r := activation.Start(activation.Claim, nil, &events.Accepted{DomainID: domainID, AcceptedAt: now, Event: events.EventRef{ID: "of another", StoredAt: now}},
+	r := activation.Start(activation.Claim, nil, &events.Accepted{DomainID: domainID, AcceptedAt: now, Event: events.EventRef{ID: "of another", Stream: "SIGNUP", Sequence: 1, StoredAt: now}},
 		domainID, activation.Claimant{Worker: worker, LeaseExpiresAt: now.Add(lease)}, now)
 	for _, mod := range mods {
 		mod(r)

@@ -1,7 +1,6 @@
 package events_test
 
 import (
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,15 +13,6 @@ import (
 func requestMessage(data string) string {
 	return `{"specversion":"1.0","id":"other","source":"/worker/forget","type":"customer.activation.requested","subject":"other","time":"2026-03-02T09:00:05Z",` +
 		`"dataschema":"urn:activation-worker:customer.activation.requested/v1","datacontenttype":"application/json","data":` + data + `}`
-}
-
-func TestARequestStaysAsPublished(t *testing.T) {
-	t.Parallel()
-	msg, err := events.EncodeRequest(request(), at(5))
-	if err != nil {
-		t.Fatalf("EncodeRequest: %v", err)
-	}
-	compareGolden(t, filepath.Join("testdata", "requested.json"), msg)
 }
 
 func TestARequestReadsBackAsItWasWritten(t *testing.T) {

@@ -95,7 +95,7 @@ func (d *desk) rejected(sequence uint64, data string) {
 		Subject: "signup.terms.accepted", Data: []byte(data), Stream: "SIGNUP", StreamCreated: time.Now(), Sequence: sequence, StoredAt: time.Now(),
 		Header: map[string][]string{"ce-specversion": {"1.0"}, "ce-id": {"20260302"}},
 	}
-	if err := d.ledger.Reject(d.t.Context(), m, &events.Undecodable{Reason: "r", Detail: "d"}); err != nil {
+	if err := d.ledger.Reject(d.t.Context(), m, &events.Undecodable{Reason: "not_an_object", Detail: "d"}); err != nil {
 		d.t.Fatal(err)
 	}
 }
