@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"activation-worker/internal/events"
+	"activation-worker/internal/events/eventstest"
 )
 
 // TestReplayWithoutAWorker is not lost: it says that nobody takes it, and is carried out as soon as somebody does.
@@ -21,6 +22,9 @@ func TestReplayWithoutAWorker(t *testing.T) {
 	invoke(t, "", s.env(), "replay", fmt.Sprint(id), "--why", "mended").want(t, exitFailed, "1 to be replayed", "no worker is taking requests", "worker run", "ACTIVATION_WORK")
 	if r := s.newest(id); r.State != events.Failed {
 		t.Errorf("without a worker the customer is %s", r.State)
+	}
+	if n := eventstest.Now(t, s.js)[events.TypeRequested]; n != 1 {
+		t.Errorf("%d requests are as published, want 1", n)
 	}
 	w = startWorker(t, s.env()...)
 	if r := s.await(id, events.Activated, w); r.Round != 2 || r.Trigger.Kind != events.TriggerReplay {

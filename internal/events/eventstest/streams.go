@@ -26,24 +26,29 @@ const patience = 20 * time.Second
 // nothing: tests put there what no worker would write. Where no server answers any more, it says so in the test's log.
 func AtEnd(t testing.TB, js jetstream.JetStream) {
 	t.Helper()
-	t.Cleanup(func() {
-		if !js.Conn().IsConnected() {
-			t.Log("events not looked at: the connection is gone")
-			return
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		seen, err := look(ctx, js)
-		if stopped := !js.Conn().IsConnected() || ctx.Err() != nil; stopped && err != nil {
-			t.Log("not all events looked at: ", err)
-		} else if err != nil {
-			t.Error("not all events looked at: ", err)
-		}
-		for _, wrong := range seen.wrong {
-			t.Error(wrong)
-		}
-		t.Logf("events held against their schemas: %v", seen.counts)
-	})
+	t.Cleanup(func() { Now(t, js) })
+}
+
+// Now does so at once, and says how many messages of each type it has looked at.
+func Now(t testing.TB, js jetstream.JetStream) map[events.Type]int {
+	t.Helper()
+	if !js.Conn().IsConnected() {
+		t.Log("events not looked at: the connection is gone")
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	seen, err := look(ctx, js)
+	if stopped := !js.Conn().IsConnected() || ctx.Err() != nil; stopped && err != nil {
+		t.Log("not all events looked at: ", err)
+	} else if err != nil {
+		t.Error("not all events looked at: ", err)
+	}
+	for _, wrong := range seen.wrong {
+		t.Error(wrong)
+	}
+	t.Logf("events held against their schemas: %v", seen.counts)
+	return seen.counts
 }
 
 // findings are what a look has found.
