@@ -195,7 +195,7 @@ func TestBinaryWithoutServer(t *testing.T) {
 
 func TestBinaryHelp(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"", "run", "setup", "submit", "status", "demo", "simulate", "version"} {
+	for _, name := range []string{"", "run", "setup", "submit", "status", "demo", "simulate", "version", "completion"} {
 		r := invoke(t, "", nil, append(strings.Fields(name), "--help")...).want(t, exitDone, "worker "+name)
 		if name != "version" && !strings.Contains(r.stdout, "Examples:") {
 			t.Errorf("the help of %q has no examples:\n%s", name, r.stdout)

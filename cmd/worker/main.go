@@ -121,7 +121,8 @@ Every customer's state is an event too, so that nothing is lost and nobody is ac
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(runCommand(), demoCommand(), setupCommand(), submitCommand(), statusCommand(), listCommand(), watchCommand(), replayCommand(), cancelCommand(), forgetCommand(), doctorCommand(), simulateCommand(), versionCommand())
+	root.AddCommand(runCommand(), demoCommand(), setupCommand(), submitCommand(), statusCommand(), listCommand(), watchCommand(), replayCommand(), cancelCommand(), forgetCommand(), doctorCommand(), simulateCommand(), versionCommand(), completionCommand())
+	complete(root)
 	asUsage(root)
 	return root
 }

@@ -27,6 +27,9 @@ const (
 
 	// annotation marks a flag as a setting's, with the setting's name and group: a command may have flags of its own.
 	annotation = "setting"
+
+	// valuesAnnotation holds what the setting of a flag can be.
+	valuesAnnotation = "values"
 )
 
 // setting is a row of the table. Either value or secret is there.
@@ -44,8 +47,9 @@ type setting struct {
 
 // binding ties a setting's kind to its place in [Config].
 type binding struct {
-	kind string // one word, as --help shows it
-	set  func(c *Config, text string) error
+	kind   string   // one word, as --help shows it
+	values []string // all that there are, where they are few; else none
+	set    func(c *Config, text string) error
 }
 
 // kind is how a value is written. The errors of parse say what is wrong and what is wanted, without the key.
@@ -63,6 +67,13 @@ func bind[T any](k kind[T], at func(*Config) *T) binding {
 		*at(c) = v
 		return nil
 	}}
+}
+
+// choose binds a setting that can have these values.
+func choose(at func(*Config) *string, of ...string) binding {
+	b := bind(choice(of...), at)
+	b.values = of
+	return b
 }
 
 // withFile returns the row, and for a secret also the row of the file that can hold it.
@@ -104,9 +115,12 @@ func Flags(fs *pflag.FlagSet, groups ...Group) {
 			continue
 		}
 		f := fs.VarPF(&flagText{text: s.def, kind: s.value.kind}, s.flag(), "", s.usage())
-		f.Annotations = map[string][]string{annotation: {s.name, string(s.group)}}
+		f.Annotations = map[string][]string{annotation: {s.name, string(s.group)}, valuesAnnotation: s.value.values}
 	}
 }
+
+// Values are all that a flag of [Flags] can be, where they are few; else none.
+func Values(f *pflag.Flag) []string { return f.Annotations[valuesAnnotation] }
 
 // usage is the flag's line in --help: back-quotes would be taken for the value's name there.
 func (s setting) usage() string {

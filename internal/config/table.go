@@ -30,7 +30,7 @@ func natsSettings() []setting {
 		{
 			name: "WORKER_EMBEDDED_NATS", group: GroupWorker, def: "auto",
 			help:  "`auto`: run a server inside where `NATS_URL` is not set; `never`",
-			value: bind(choice("auto", "never"), func(c *Config) *string { return &c.NATS.Embedded }),
+			value: choose(func(c *Config) *string { return &c.NATS.Embedded }, "auto", "never"),
 		},
 		{
 			name: "WORKER_NATS_LISTEN", group: GroupNATS, def: "127.0.0.1:4222",
@@ -252,7 +252,7 @@ func workerSettings() []setting {
 		{
 			name: "WORKER_RECORD_PARTNER_TEXT", group: GroupWorker, def: "ledger",
 			help:  "the partner's error texts: `off`, `ledger` (in events only, cut and masked), `all`",
-			value: bind(choice("off", "ledger", "all"), func(c *Config) *string { return &c.Worker.RecordPartnerText }),
+			value: choose(func(c *Config) *string { return &c.Worker.RecordPartnerText }, "off", "ledger", "all"),
 		},
 		{
 			name: "WORKER_HTTP_ADDR", group: GroupHTTP, def: "127.0.0.1:8080", help: "address of `/livez` and `/readyz`",
@@ -260,12 +260,12 @@ func workerSettings() []setting {
 		},
 		{
 			name: "WORKER_LOG_LEVEL", group: GroupLog, def: "info", help: "`debug`, `info`, `warn` or `error`",
-			value: bind(choice("debug", "info", "warn", "error"), func(c *Config) *string { return &c.Worker.LogLevel }),
+			value: choose(func(c *Config) *string { return &c.Worker.LogLevel }, "debug", "info", "warn", "error"),
 		},
 		{
 			name: "WORKER_LOG_FORMAT", group: GroupLog, auto: "`console` on a terminal, else `json`",
 			help:  "`console` or `json`",
-			value: bind(choice("console", "json"), func(c *Config) *string { return &c.Worker.LogFormat }),
+			value: choose(func(c *Config) *string { return &c.Worker.LogFormat }, "console", "json"),
 		},
 	}
 }
