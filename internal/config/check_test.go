@@ -163,6 +163,29 @@ func TestFilesOpenToOthersWarn(t *testing.T) {
 	}
 }
 
+// A file of another owner's that is read through its group was handed over that way, as Kubernetes (fsGroup) and systemd (LoadCredential) do.
+func TestWhoseFileIsOpen(t *testing.T) {
+	t.Parallel()
+	const self, root = 65532, 0
+	for _, c := range []struct {
+		mode  os.FileMode
+		owner uint32
+		want  bool
+	}{
+		{0o400, self, false},
+		{0o440, self, true},
+		{0o440, root, false},
+		{0o640, root, false},
+		{0o660, root, true}, // we could write it, and so can others
+		{0o444, root, true},
+		{0o404, root, true},
+	} {
+		if got := exposed(c.mode, c.owner, self); got != c.want {
+			t.Errorf("mode %04o of user %d: %t", c.mode, c.owner, got)
+		}
+	}
+}
+
 // A flag can be seen by everybody; of what may hold a secret only the server list has one.
 func TestASecretInAFlagWarns(t *testing.T) {
 	t.Parallel()

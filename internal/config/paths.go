@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 )
 
 // checkFiles looks at the file that a setting names or, where it is a secret, stands in. configPath is the settings
@@ -51,10 +52,28 @@ func (l *loader) checkPath(name string, s setting) string {
 
 func (l *loader) warnExposed(key string, info fs.FileInfo) {
 	mode := info.Mode().Perm()
-	if mode&0o077 == 0 {
+	self := uint32(os.Geteuid()) //nolint:gosec // what the system calls a user
+	if !exposed(mode, ownerOf(info, self), self) {
 		return
 	}
 	l.exposed = append(l.exposed, fmt.Sprintf(
 		"%s: the file holds a secret and not only its owner has rights on it (mode %04o); take them away with chmod 0600",
 		key, mode))
+}
+
+// exposed tells whether others than who reads it have rights on a file that holds a secret. Kubernetes and systemd hand over files
+// of root's that a service may read as one of their group, with nobody else in it: that much is theirs to give.
+func exposed(mode fs.FileMode, owner, self uint32) bool {
+	if owner != self {
+		return mode&0o037 != 0
+	}
+	return mode&0o077 != 0
+}
+
+// ownerOf is the owner of a file, and unknown where the system does not say.
+func ownerOf(info fs.FileInfo, unknown uint32) uint32 {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return stat.Uid
+	}
+	return unknown
 }
