@@ -126,7 +126,7 @@ func (f *simulation) run(ctx context.Context, stdout, stderr io.Writer) (err err
 	}
 	base := "http://" + listener.Addr().String()
 	if f.tls {
-		authority, certificate, err := simulator.SelfSigned(time.Now(), certificateHosts(listener.Addr().String())...)
+		authority, certificate, err := simulator.SelfSigned(time.Now(), certificateHosts(f.listen, listener.Addr().String())...)
 		if err != nil {
 			return errors.Join(fmt.Errorf("simulate: %w", err), listener.Close())
 		}
@@ -252,12 +252,15 @@ func serveUntil(ctx context.Context, listener net.Listener, partner *simulator.S
 	return failed
 }
 
-// certificateHosts are the names by which a listener can be reached from the same machine, and the one it was given.
-func certificateHosts(address string) []string {
+// certificateHosts are the names by which a listener can be reached from the same machine, and the one it was asked for: from other
+// machines, as between containers, it is reached by a name.
+func certificateHosts(asked, address string) []string {
 	hosts := []string{"localhost", "127.0.0.1", "::1"}
-	host, _, err := net.SplitHostPort(address)
-	addr, bad := netip.ParseAddr(host)
-	if err == nil && bad == nil && !addr.IsUnspecified() && !slices.Contains(hosts, host) {
+	for _, one := range []string{asked, address} {
+		host, _, err := net.SplitHostPort(one)
+		if addr, bad := netip.ParseAddr(host); err != nil || host == "" || bad == nil && addr.IsUnspecified() || slices.Contains(hosts, host) {
+			continue
+		}
 		hosts = append(hosts, host)
 	}
 	return hosts

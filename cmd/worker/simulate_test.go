@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -238,5 +239,25 @@ func TestSimulateHelpNamesFaults(t *testing.T) {
 	t.Parallel()
 	if long := simulateCommand().Long; !strings.Contains(long, string(simulator.ResetBefore)) {
 		t.Error("the help lacks the faults")
+	}
+}
+
+// A name to listen on is one that others ask by: the certificate has it.
+func TestCertificateHosts(t *testing.T) {
+	t.Parallel()
+	loopback := []string{"localhost", "127.0.0.1", "::1"}
+	for _, c := range []struct {
+		asked, address string
+		more           []string
+	}{
+		{"127.0.0.1:0", "127.0.0.1:8090", nil},
+		{":8090", "[::]:8090", nil},
+		{"localhost:0", "127.0.0.1:8090", nil},
+		{"simulator:8090", "172.20.0.5:8090", []string{"simulator", "172.20.0.5"}},
+		{"192.0.2.1:8090", "192.0.2.1:8090", []string{"192.0.2.1"}},
+	} {
+		if got, want := certificateHosts(c.asked, c.address), slices.Concat(loopback, c.more); !slices.Equal(got, want) {
+			t.Errorf("listening on %s at %s: %q, want %q", c.asked, c.address, got, want)
+		}
 	}
 }
