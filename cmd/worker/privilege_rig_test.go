@@ -28,7 +28,7 @@ import (
 	"activation-worker/internal/partnerapi/simulator"
 )
 
-// everybody are the users of deploy/nats/accounts.conf.
+// everybody are the users of deploy/nats/accounts.conf who have to do with customers; system has an account of its own.
 var everybody = []string{"setup", "worker", "pipeline", "greeter", "alice", "bob", "carol", "dave", "monitor"}
 
 // guarded is a server started with deploy/nats/least-privilege.conf as it is, and keys for all its users.
@@ -67,7 +67,7 @@ func newGuarded(t *testing.T, edits ...string) *guarded {
 	dir := t.TempDir()
 	g := &guarded{t: t, seeds: map[string]string{}, ca: filepath.Join(dir, "tls", "ca.pem"), partner: newPartner(t, simulator.Options{})}
 	var env []string
-	for _, who := range everybody {
+	for _, who := range append([]string{"system"}, everybody...) {
 		env = append(env, "ACTIVATION_NKEY_"+strings.ToUpper(who)+"="+g.makeKey(dir, who))
 	}
 	makeCertificates(t, filepath.Join(dir, "tls"))
