@@ -29,6 +29,7 @@ func checks() []check {
 		{GroupPartner, accountKeys(), checkCredentials},
 		{GroupPartner, []string{"LINEWORKS_API_URL", "LINEWORKS_TOKEN_URL"}, checkURLs},
 		{GroupStreams, []string{"WORKER_INTAKE_SUBJECT", "WORKER_INTAKE_STREAM", "WORKER_STREAM"}, checkIntake},
+		{GroupLog, nil, checkTracing},
 		{GroupWorker, []string{"WORKER_LEASE", "LINEWORKS_TIMEOUT"}, checkLease},
 	}
 }

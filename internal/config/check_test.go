@@ -128,6 +128,9 @@ func TestFilesOpenToOthersWarn(t *testing.T) {
 		"LINEWORKS_CLIENT_SECRET_FILE": without("LINEWORKS_CLIENT_SECRET"),
 		"LINEWORKS_PRIVATE_KEY_FILE":   without("LINEWORKS_PRIVATE_KEY"),
 		"LINEWORKS_ACCESS_TOKEN_FILE":  nil,
+
+		"OTEL_EXPORTER_OTLP_HEADERS_FILE": nil, "OTEL_EXPORTER_OTLP_TRACES_HEADERS_FILE": nil,
+		"OTEL_EXPORTER_OTLP_CLIENT_KEY": nil, "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY": nil,
 	} {
 		for mode, want := range map[os.FileMode][]string{0o600: nil, 0o400: nil, 0o640: {key + tail}} {
 			c := mustLoad(t, flagsOf(t), append([]string{key + "=" + file(mode, "hunter2")}, beside...)...)
@@ -145,6 +148,7 @@ func TestFilesOpenToOthersWarn(t *testing.T) {
 		if s.private && !slices.Contains([]string{
 			"NATS_CREDS", "NATS_NKEY", "NATS_TOKEN_FILE", "NATS_PASSWORD_FILE", "NATS_KEY",
 			"LINEWORKS_CLIENT_SECRET_FILE", "LINEWORKS_PRIVATE_KEY_FILE", "LINEWORKS_ACCESS_TOKEN_FILE",
+			"OTEL_EXPORTER_OTLP_HEADERS_FILE", "OTEL_EXPORTER_OTLP_TRACES_HEADERS_FILE", "OTEL_EXPORTER_OTLP_CLIENT_KEY", "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
 		}, s.name) {
 			t.Errorf("%s is not tried", s.name)
 		}

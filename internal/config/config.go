@@ -11,6 +11,7 @@ type Config struct {
 	NATS    NATS
 	Partner Partner
 	Worker  Worker
+	Tracing Tracing
 
 	// Warnings are sentences for the log at start, sorted, each beginning with the setting it is about.
 	Warnings []string

@@ -259,10 +259,10 @@ func TestFileThatIsNotThere(t *testing.T) {
 
 func TestSettingsOfOtherVersionsOnlyWarn(t *testing.T) {
 	t.Parallel()
-	file := write(t, "worker.yaml", "worker_console_hosts: worker.example\n")
-	c := mustLoad(t, flagsOf(t, "--config", file), "OTEL_SERVICE_NAME=x", "WORKER_CONSOLE_ADDR=off")
+	file := write(t, "worker.yaml", "worker_console_hosts: worker.example\notel_bsp_schedule_delay: 100\n")
+	c := mustLoad(t, flagsOf(t, "--config", file), "OTEL_METRICS_EXPORTER=otlp", "WORKER_CONSOLE_ADDR=off")
 	want := []string{
-		"OTEL_SERVICE_NAME: this version does not use it",
+		"OTEL_BSP_SCHEDULE_DELAY: is read from the environment alone, if at all",
 		"WORKER_CONSOLE_ADDR: this version does not use it",
 		"WORKER_CONSOLE_HOSTS: this version does not use it",
 	}

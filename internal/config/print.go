@@ -15,6 +15,9 @@ func (c *Config) Print(w io.Writer) error {
 	var b strings.Builder
 	for _, s := range settings() {
 		v := c.values[s.name]
+		if s.standard && v.text == "" {
+			continue
+		}
 		text, hiding := c.shownValue(s)
 		line, err := yaml.Marshal(text)
 		if err != nil {
@@ -62,6 +65,9 @@ func Markdown() string {
 	b.WriteString("| variable | flag | default | meaning |\n|---|---|---|---|\n")
 	for _, s := range settings() {
 		flag, def := "", s.auto
+		if s.standard {
+			continue
+		}
 		if s.flag() != "" {
 			flag = "`--" + s.flag() + "`"
 		}
@@ -70,5 +76,6 @@ func Markdown() string {
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.name, flag, def, s.help)
 	}
+	b.WriteString("| `OTEL_EXPORTER_OTLP_ENDPOINT` … |  | off | the standard variables of OpenTelemetry for traces, see docs/tracing-and-logs.md |\n")
 	return b.String()
 }

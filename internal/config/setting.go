@@ -43,6 +43,8 @@ type setting struct {
 	value   binding
 	secret  func(*Config) *Secret // where a secret goes; it has no flag and is not shown
 	private bool                  // names a file that nobody but the worker should be able to read
+
+	standard bool // somebody else's: it has no flag, and is shown only where it is set
 }
 
 // binding ties a setting's kind to its place in [Config].
@@ -87,7 +89,7 @@ func (s setting) withFile() []setting {
 		return nil
 	}}
 	return []setting{s, {
-		name: key, group: s.group, private: true, help: "file that holds `" + s.name + "`, read again at each use",
+		name: key, group: s.group, private: true, standard: s.standard, help: "file that holds `" + s.name + "`, read again at each use",
 		value: binding{kind: path().name, set: func(c *Config, text string) error {
 			*at(c) = SecretFile(key, text)
 			return nil
@@ -97,7 +99,7 @@ func (s setting) withFile() []setting {
 
 // flag is the name of the setting's flag, empty for a secret.
 func (s setting) flag() string {
-	if s.secret != nil {
+	if s.secret != nil || s.standard {
 		return ""
 	}
 	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(s.name, "WORKER_"), "_", "-"))

@@ -5,7 +5,7 @@ import "time"
 // settings is the table of all settings, in the order in which they are printed and documented.
 func settings() []setting {
 	var all []setting
-	for _, rows := range [][]setting{natsSettings(), partnerSettings(), streamSettings(), workerSettings()} {
+	for _, rows := range [][]setting{natsSettings(), partnerSettings(), streamSettings(), workerSettings(), tracingSettings()} {
 		for _, s := range rows {
 			all = append(all, s.withFile()...)
 		}
@@ -17,7 +17,7 @@ func settings() []setting {
 // for all that begin with it.
 func unusedNames() []string {
 	return []string{
-		"WORKER_CONSOLE_ADDR", "WORKER_CONSOLE_HOSTS", "OTEL_",
+		"WORKER_CONSOLE_ADDR", "WORKER_CONSOLE_HOSTS",
 	}
 }
 

@@ -15,6 +15,12 @@ func (l *loader) accept(key, from string) bool {
 		l.warnings = append(l.warnings, key+": this version does not use it")
 		return false
 	}
+	if strings.HasPrefix(key, "OTEL_") { // there are many, and most are not about us
+		if from == fromFile {
+			l.warnings = append(l.warnings, key+": is read from the environment alone, if at all")
+		}
+		return false
+	}
 	problem := "is no setting"
 	if strings.Contains(key, "=") {
 		problem = "is written as for a shell; wanted a colon and a blank between the key and its value"
