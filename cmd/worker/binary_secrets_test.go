@@ -12,6 +12,7 @@ import (
 
 	"activation-worker/internal/events"
 	"activation-worker/internal/partnerapi/simulator"
+	"activation-worker/internal/tracing/tracingtest"
 )
 
 // TestBinaryKeepsSecrets leads a worker that logs everything through all that can go wrong with the partner, and searches whatever
@@ -32,7 +33,10 @@ func TestBinaryKeepsSecrets(t *testing.T) {
 		}
 	}
 	s.partner.SetTokenFaults("invalid_client")
-	w := startWorker(t, s.env("WORKER_BACKOFF=transient=1s,unknown_outcome=1s,partner_unavailable=1s,customer_not_found=1s")...)
+	const collectorKey = "collector-key-hunter2"
+	collector := tracingtest.Start(t)
+	w := startWorker(t, s.env("WORKER_BACKOFF=transient=1s,unknown_outcome=1s,partner_unavailable=1s,customer_not_found=1s",
+		"OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL, "OTEL_EXPORTER_OTLP_HEADERS=x-api-key="+collectorKey)...)
 	var served, measured, labels strings.Builder
 	probe := func() {
 		if r, err := w.Readyz(""); err == nil {
@@ -70,7 +74,21 @@ func TestBinaryKeepsSecrets(t *testing.T) {
 	if j.Tokens < 2 || len(secrets) < 8 || len(personal) < len(faults) {
 		t.Fatalf("too little to look for: %d tokens, %d secrets, %d personal data", j.Tokens, len(secrets), len(personal))
 	}
+	for _, r := range collector.Requests() {
+		if r.Header.Get("x-api-key") != collectorKey {
+			t.Error("the collector was not given its key")
+		}
+	}
+	secrets = append(secrets, collectorKey)
 	forbidden := slices.Concat(secrets, personal)
+	names := map[string]int{}
+	for _, span := range collector.Spans() {
+		names[span.Name]++
+	}
+	if names["POST /token"] < 2 || names["POST /partners/customers/{domainId}/activate"] < len(faults) || names["record"] < len(faults) {
+		t.Errorf("too few spans to look at: %v", names)
+	}
+	without(t, "a trace", collector.Text(), forbidden)
 	said := w.stdout.String() + w.stderr.String()
 	if !strings.Contains(said, `"level":"debug"`) {
 		t.Fatal("the worker did not log at debug level")

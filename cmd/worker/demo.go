@@ -120,7 +120,7 @@ func (d *demo) perform(ctx context.Context, dir string, out io.Writer, log *zap.
 	if err := broker.Ensure(ctx, js, layout); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	client, err := partnerClient(c, ledger.MaxObject(nc), nil, log)
+	client, err := partnerClient(c, ledger.MaxObject(nc), instruments{}, log)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
@@ -130,7 +130,7 @@ func (d *demo) perform(ctx context.Context, dir string, out io.Writer, log *zap.
 		return fmt.Errorf("demo: %w", err)
 	}
 	upkeep := newUpkeep(js, layout, log)
-	worker := newWorker(c, newLedger(c, nc, upkeep, log), upkeep, client, looker, nil, log)
+	worker := newWorker(c, newLedger(c, nc, upkeep, log), upkeep, client, looker, instruments{}, log)
 
 	// Announcing and watching are other programs' business: they have a connection of their own.
 	outside, outsideJS, err := broker.ConnectOnce(ctx, natsOptions(c, server.URL(), "worker demo", log))

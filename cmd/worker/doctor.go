@@ -102,7 +102,7 @@ func doctorOf(ctx context.Context, c *config.Config, nc *nats.Conn, js jetstream
 		keepMaxBytes(ctx, c, js, &d.Layout)
 	}
 	if c.Partner.HasCredentials() {
-		client, err := partnerClient(c, maxObject, nil, zap.NewNop())
+		client, err := partnerClient(c, maxObject, instruments{}, zap.NewNop())
 		if err != nil {
 			return nil, nil, err
 		}

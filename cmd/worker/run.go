@@ -112,6 +112,11 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	if err := checkPartner(c.Partner); err != nil {
 		return usageError{err}
 	}
+	tracer, traced, err := tracerOf(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer traced()
 	layout := layoutOf(c)
 	url := c.NATS.URL
 	if url == "" {
@@ -158,7 +163,7 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	}
 	var partner consumer.Partner
 	if c.Partner.HasCredentials() {
-		client, err := partnerClient(c, ledger.MaxObject(nc), measured, log)
+		client, err := partnerClient(c, ledger.MaxObject(nc), instruments{measured, tracer}, log)
 		if err != nil {
 			return err
 		}
@@ -171,7 +176,7 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 		return err
 	}
 	records := newLedger(c, nc, upkeep, log)
-	w := newWorker(c, records, upkeep, partner, looker, measured, log)
+	w := newWorker(c, records, upkeep, partner, looker, instruments{measured, tracer}, log)
 	p.worker.Store(w)
 	defer p.askAround(ctx, c, js, layout, measured)()
 	counted := newCensus(records, upkeep, log)

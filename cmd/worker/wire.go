@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
@@ -49,7 +50,7 @@ func newLogger(format string, level zap.AtomicLevel, out io.Writer) *zap.Logger 
 	enc.EncodeDuration = zapcore.StringDurationEncoder
 	var encoder zapcore.Encoder
 	if format == "console" {
-		enc.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+		enc.EncodeTime = zapcore.TimeEncoderOfLayout("2006-01-02T15:04:05.000Z07:00")
 		encoder = zapcore.NewConsoleEncoder(enc)
 	} else {
 		encoder = zapcore.NewJSONEncoder(enc)
@@ -118,9 +119,23 @@ func layoutOf(c *config.Config) broker.Layout {
 // ackWait is after how long a dead holder's message comes back, at most half a lease.
 func ackWait(lease time.Duration) time.Duration { return min(30*time.Second, lease/2) }
 
-func partnerClient(c *config.Config, maxPayload int, observer partnerapi.Observer, log *zap.Logger) (*partnerapi.Client, error) {
+// instruments are what the service measures and traces with; its zero value is none.
+type instruments struct {
+	metrics *metrics.Metrics
+	tracer  trace.Tracer
+}
+
+// partner watches the requests to the partner, and is nil for nobody.
+func (in instruments) partner() partnerapi.Observer {
+	if in.metrics == nil {
+		return nil
+	}
+	return in.metrics
+}
+
+func partnerClient(c *config.Config, maxPayload int, in instruments, log *zap.Logger) (*partnerapi.Client, error) {
 	p := c.Partner
-	roots, err := rootsOf(p.CA)
+	roots, err := rootsOf("LINEWORKS_CA", p.CA)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -137,7 +152,7 @@ func partnerClient(c *config.Config, maxPayload int, observer partnerapi.Observe
 			}
 			return s, err
 		},
-		Timeout: p.Timeout, Roots: roots, MaxPayload: maxPayload, Log: log, Now: faults.Now, Observer: observer,
+		Timeout: p.Timeout, Roots: roots, MaxPayload: maxPayload, Log: log, Now: faults.Now, Observer: in.partner(), Tracer: in.tracer,
 		UserAgent: "activation-worker/" + buildVersion(),
 	})
 	if err != nil {
@@ -160,7 +175,7 @@ func keepToken(ctx context.Context, client *partnerapi.Client) (done func()) {
 
 // checkPartner finds files and a key that cannot be used, before anything is waited for.
 func checkPartner(p config.Partner) error {
-	_, err := rootsOf(p.CA)
+	_, err := rootsOf("LINEWORKS_CA", p.CA)
 	if key, unreadable := p.PrivateKey.Read(); unreadable != nil {
 		err = errors.Join(err, unreadable)
 	} else if block, _ := pem.Decode([]byte(strings.ReplaceAll(key, `\n`, "\n"))); key != "" && block == nil {
@@ -169,21 +184,21 @@ func checkPartner(p config.Partner) error {
 	return err
 }
 
-// rootsOf are the system's roots and those of a PEM file; nil for no file.
-func rootsOf(path string) (*x509.CertPool, error) {
+// rootsOf are the system's roots and those of the PEM file that a setting names; nil for no file.
+func rootsOf(setting, path string) (*x509.CertPool, error) {
 	if path == "" {
 		return nil, nil
 	}
 	pem, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("LINEWORKS_CA: %w", err)
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("LINEWORKS_CA: the file holds no PEM certificate")
+		return nil, errors.New(setting + ": the file holds no PEM certificate")
 	}
 	return pool, nil
 }
@@ -265,19 +280,18 @@ func quotaBucket(c *config.Config, js jetstream.JetStream, writer string) quota.
 	}
 }
 
-// newWorker wires a worker on a connection whose streams are there. partner may be nil: no credentials; looker too: no watch;
-// and m: nothing is measured.
-func newWorker(c *config.Config, l *ledger.Ledger, u *upkeep, partner consumer.Partner, looker consumer.Looker, m *metrics.Metrics, log *zap.Logger) *consumer.Worker {
+// newWorker wires a worker on a connection whose streams are there. partner may be nil: no credentials; looker too: no watch.
+func newWorker(c *config.Config, l *ledger.Ledger, u *upkeep, partner consumer.Partner, looker consumer.Looker, in instruments, log *zap.Logger) *consumer.Worker {
 	js, layout := u.js, u.layout
 	var observer consumer.Observer
 	var waited func(quota.Lane, time.Duration)
-	if m != nil {
+	if m := in.metrics; m != nil {
 		observer, waited = m, func(l quota.Lane, d time.Duration) { m.Waited(l.String(), d) }
 	}
 	return consumer.New(consumer.Options{
 		JetStream: js, Ledger: l, Partner: partner, Looker: looker,
 		Pacer:   newPacer(c, js, waited, log),
-		Decoder: decoderOf(c), Policy: policyOf(c), Log: log, Observer: observer,
+		Decoder: decoderOf(c), Policy: policyOf(c), Log: log, Observer: observer, Tracer: in.tracer,
 		ID: c.Worker.ID, Streams: layout.Streams, IntakeStream: layout.IntakeStream,
 		Concurrency: c.Partner.Concurrency, Timeout: c.Partner.Timeout, Lease: c.Worker.Lease,
 		SweepInterval: c.Worker.SweepInterval,

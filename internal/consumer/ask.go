@@ -85,7 +85,7 @@ func (w *Worker) askOnce(ctx context.Context, claim *events.Record, op activatio
 	if permit == nil {
 		beginning, cancel := mayBegin(ctx)
 		var err error
-		permit, err = w.Pacer.Acquire(beginning, quota.Running, string(op))
+		permit, err = w.acquire(beginning, quota.Running, op)
 		cancel()
 		if err != nil {
 			return a
@@ -108,7 +108,10 @@ func (w *Worker) askOnce(ctx context.Context, claim *events.Record, op activatio
 		Again: func(ctx context.Context) error {
 			beginning, cancel := mayBegin(ctx)
 			defer cancel()
-			return permit.Again(beginning)
+			beginning, span := w.begin(beginning, spanQuota)
+			err := permit.Again(beginning)
+			end(span, err)
+			return err
 		},
 		Answered: func(l partnerapi.Limits) { w.Pacer.Answered(string(op), l.Remaining, l.Reset) },
 	}

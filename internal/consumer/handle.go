@@ -38,8 +38,11 @@ func (w *Worker) handle(ctx context.Context, d delivery) (handedOver bool, err e
 			return false, w.cannot(d, "read the record", err)
 		}
 	}
+	ctx, span := w.process(ctx, d, record)
+	defer span.End()
 	lost := false // our claim was overtaken; its delivery is no longer ours to return
 	for {
+		linkTo(ctx, record)
 		decision := activation.Next(record, d.cue(w.now()), w.now())
 		if decision.Step == activation.Look && w.Looker == nil {
 			decision.Step = activation.Arm
@@ -137,13 +140,16 @@ func (w *Worker) put(ctx context.Context, d delivery, r, next *events.Record) (*
 		w.nak(d.msg, requeueAfter)
 		return nil, nil //nolint:nilerr // why, is said already
 	}
-	current, err := w.Ledger.PutWaiting(ctx, next, r.Expected(), w.wakeAt(next))
+	recording, span := w.record(ctx, spanRecord, next)
+	current, err := w.Ledger.PutWaiting(recording, next, r.Expected(), w.wakeAt(next))
+	end(span, err)
 	switch {
 	case errors.Is(err, ledger.ErrConflict):
 		return current, nil
 	case err != nil:
 		return nil, w.cannot(d, "defer", err)
 	}
+	tell(ctx, current)
 	w.log.Debug("deferred without an attempt", append(about(current), zap.String("reason", string(current.Reason)))...)
 	w.ack(d.msg, faults.AckPut)
 	return nil, nil
@@ -212,7 +218,7 @@ func (w *Worker) leave(ctx context.Context, d delivery, r *events.Record, step a
 		waiting, done = context.WithTimeout(ctx, permitTime)
 		defer done()
 	}
-	t.permit, err = w.Pacer.Acquire(waiting, d.lane(), string(first))
+	t.permit, err = w.acquire(waiting, d.lane(), first)
 	switch {
 	case err != nil && ctx.Err() == nil && waiting.Err() != nil:
 		w.gate.giveBack(probe, false)
@@ -239,8 +245,10 @@ func (w *Worker) claim(ctx context.Context, d delivery, r *events.Record, step a
 	claim = activation.Start(step, r, d.accepted, d.domainID, activation.Claimant{Worker: w.ID, LeaseExpiresAt: now.Add(w.Lease)}, now)
 	claiming, cancel := w.until(ctx, claim.LeaseExpiresAt)
 	defer cancel()
+	claiming, span := w.record(claiming, spanClaim, claim)
 	faults.Before(faults.Claim)
 	current, err = w.Ledger.Claim(claiming, claim, r.Expected())
+	end(span, err)
 	if err == nil {
 		faults.After(faults.Claim)
 		if w.setObstacle(partRoom, nil) {
@@ -291,17 +299,20 @@ func (w *Worker) attempt(ctx context.Context, claim *events.Record, t *turn) (cu
 		if err := w.arm(ctx, next, faults.ArmOutcome); err != nil {
 			return nil, err
 		}
+		recording, span := w.record(ctx, spanRecord, next)
 		faults.Before(recordStep[next.State])
-		current, err = w.Ledger.Record(ctx, next, claim.Sequence)
+		current, err = w.Ledger.Record(recording, next, claim.Sequence)
 		if errors.Is(err, nats.ErrMaxPayload) && next.State == events.Activated {
 			// The server takes less than when the partner's answer was read.
 			next.CustomerOmitted, next.Customer = len(next.Customer), json.RawMessage("null")
-			current, err = w.Ledger.Record(ctx, next, claim.Sequence)
+			current, err = w.Ledger.Record(recording, next, claim.Sequence)
 		}
+		end(span, err)
 		if err != nil {
 			return current, err
 		}
 		faults.After(recordStep[next.State])
+		tell(ctx, current)
 		took := w.now().Sub(began)
 		w.Observer.Recorded(string(current.State), string(current.Via), string(current.Reason), took, waited(current))
 		w.report(current, verdict, took)
@@ -333,7 +344,7 @@ func (w *Worker) cannot(d delivery, what string, err error) error {
 func about(r *events.Record) []zap.Field {
 	return []zap.Field{
 		zap.Int64("domain_id", r.DomainID), zap.Int("round", r.Round), zap.Int("attempt", r.Attempt),
-		zap.String("trigger", string(r.Trigger.Kind)),
+		zap.String("trigger", string(r.Trigger.Kind)), traceID(r.TraceParent),
 	}
 }
 

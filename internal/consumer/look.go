@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap"
 
 	"activation-worker/internal/activation"
@@ -69,7 +70,9 @@ func (w *Worker) look(ctx context.Context, d delivery, r *events.Record) error {
 	if next == nil {
 		return w.armFor(ctx, d, r, w.wakeAt(r))
 	}
-	stored, err := w.Ledger.PutWaiting(ctx, next, r.Sequence, w.wakeAt(next))
+	recording, span := w.record(ctx, spanRecord, next)
+	stored, err := w.Ledger.PutWaiting(recording, next, r.Sequence, w.wakeAt(next))
+	end(span, err)
 	switch {
 	case errors.Is(err, ledger.ErrConflict): // somebody else was here
 	case err != nil:
@@ -115,9 +118,12 @@ func (w *Worker) sight(ctx context.Context, dns events.DNS) (activation.Sight, e
 			values.CNAMEHost, values.CNAMETarget = wanted.Host, wanted.Value
 		}
 	}
+	ctx, span := w.begin(ctx, spanDNS)
 	faults.Before(faults.LookDNS)
 	got, err := w.Looker.Look(ctx, values)
 	w.noteLook(ctx, got.Visible, err)
+	span.SetAttributes(attribute.Bool("activation.dns.visible", err == nil && got.Visible))
+	end(span, err)
 	if err != nil {
 		return activation.Sight{}, err
 	}

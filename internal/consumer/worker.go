@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"activation-worker/internal/activation"
@@ -29,7 +30,7 @@ type Partner interface {
 	CanList(ctx context.Context, call partnerapi.Call) error
 }
 
-// Options of a [Worker]. All are required but Looker, Observer, Now, Jitter and PartnerTextInLog.
+// Options of a [Worker]. All are required but Looker, Observer, Tracer, Now, Jitter and PartnerTextInLog.
 type Options struct {
 	JetStream jetstream.JetStream
 	Ledger    *ledger.Ledger
@@ -39,7 +40,8 @@ type Options struct {
 	Decoder   events.Decoder
 	Policy    activation.Policy
 	Log       *zap.Logger
-	Observer  Observer // nil: nobody
+	Observer  Observer     // nil: nobody
+	Tracer    trace.Tracer // nil: no spans, and trace contexts are carried on as they come
 
 	ID           string // named in records
 	Streams      events.Streams

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 )
 
@@ -55,6 +56,7 @@ type Config struct {
 	MaxPayload int              // longest response object that is kept, in bytes
 	Now        func() time.Time // nil: time.Now
 	Log        *zap.Logger      // nil: none
+	Tracer     trace.Tracer     // nil: no spans
 	UserAgent  string           // empty: activation-worker
 	Observer   Observer         // nil: nobody
 }

@@ -130,7 +130,9 @@ func (c *Client) follow(ctx context.Context, r request, call Call, tok token, wr
 	target := &first
 	for hop := 0; ; hop++ {
 		g := &gate{now: c.now, deadline: deadline, starting: call.Starting, method: r.method, sent: written, before: written}
-		ans, fail := c.send(ctx, r, target, tok, g)
+		sending, span := c.cfg.span(ctx, r.op, r.method, target, r.domainID)
+		ans, fail := c.send(sending, r, target, tok, g)
+		endSpan(span, ans, fail)
 		if ans != nil && call.Answered != nil {
 			call.Answered(ans.limits)
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -54,7 +56,14 @@ func (t *tokens) grant(ctx context.Context, secrets Secrets) (token, *Error, boo
 		return token{}, fail, false
 	}
 	t.vault.hold("assertion", assertion)
-	return t.exchange(ctx, secrets.ClientSecret, assertion)
+	to, err := url.Parse(t.cfg.TokenURL)
+	if err != nil { // it was checked
+		return token{}, misconfigured(settingTokenURL + " is no URL"), false
+	}
+	ctx, span := t.cfg.span(ctx, OpToken, http.MethodPost, to, 0)
+	tok, fail, again := t.exchange(ctx, secrets.ClientSecret, assertion)
+	endSpan(span, nil, fail)
+	return tok, fail, again
 }
 
 func (t *tokens) readSecrets() (Secrets, *Error) {

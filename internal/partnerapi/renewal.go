@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 const (
@@ -32,7 +34,7 @@ func jitter(d time.Duration) time.Duration { return time.Duration(rand.Float64()
 // keep renews tokens until ctx ends. Those that fetch for want of a token do not wait for it, nor it for them.
 func (t *tokens) keep(ctx context.Context) {
 	for {
-		timer := time.NewTimer(t.renewIfDue())
+		timer := time.NewTimer(t.renewIfDue()) //nolint:contextcheck // a fetch ends with close, not with ctx
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -60,6 +62,6 @@ func (t *tokens) renewIfDue() time.Duration {
 	if now.Before(due) {
 		return min(due.Sub(now), longestSleep)
 	}
-	t.start()
+	t.start(trace.SpanContext{}) // nobody waits
 	return longestSleep
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 )
 
@@ -66,7 +67,7 @@ func (t *tokens) get(ctx context.Context) (token, error) {
 	tok := t.current
 	usable := tok.value != "" && (tok.fixed || now.Before(tok.expires))
 	if t.flight == nil && !usable {
-		t.start()
+		t.start(trace.SpanContextFromContext(ctx)) //nolint:contextcheck // the fetch is for others too, and outlives this call
 	}
 	f := t.flight
 	t.mu.Unlock()
@@ -93,8 +94,8 @@ func (t *tokens) drop(tok token) {
 	}
 }
 
-// start begins a fetch. The lock is held.
-func (t *tokens) start() {
+// start begins a fetch, in the trace of whoever needs it. The lock is held.
+func (t *tokens) start(needed trace.SpanContext) {
 	f := &flight{done: make(chan struct{})}
 	t.flight = f
 	if t.ctx.Err() != nil { // closed: answer at once, start nothing
@@ -103,7 +104,7 @@ func (t *tokens) start() {
 		return
 	}
 	t.wg.Go(func() {
-		f.tok, f.fail = t.fetch(t.ctx)
+		f.tok, f.fail = t.fetch(trace.ContextWithSpanContext(t.ctx, needed))
 		t.land(f)
 	})
 }
