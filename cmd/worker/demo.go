@@ -79,7 +79,9 @@ func (d *demo) run(ctx context.Context, out, errOut io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	var log logTail
-	err = d.perform(ctx, dir, out, newLogger("console", zap.NewAtomicLevelAt(zap.InfoLevel), &log))
+	logger := newLogger("console", zap.NewAtomicLevelAt(zap.InfoLevel), &log)
+	err = d.perform(ctx, dir, out, logger)
+	_ = logger.Sync()
 	switch {
 	case ctx.Err() != nil && !errors.As(err, new(silent)):
 		return context.Cause(ctx)

@@ -34,9 +34,10 @@ import (
 	"activation-worker/internal/ownership"
 	"activation-worker/internal/partnerapi"
 	"activation-worker/internal/quota"
+	"activation-worker/internal/repeats"
 )
 
-// newLogger logs to stderr: ISO times, nothing sampled, the level changeable.
+// newLogger logs to stderr: ISO times, nothing sampled but repeated trouble summed up, the level changeable.
 func newLogger(format string, level zap.AtomicLevel, out io.Writer) *zap.Logger {
 	if format == "" {
 		format = "json"
@@ -55,7 +56,7 @@ func newLogger(format string, level zap.AtomicLevel, out io.Writer) *zap.Logger 
 	} else {
 		encoder = zapcore.NewJSONEncoder(enc)
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(out)), level))
+	return zap.New(plainCore{repeats.Wrap(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(out)), level))})
 }
 
 func isTerminal(w any) bool {

@@ -16,6 +16,7 @@ import (
 	"activation-worker/internal/ledger"
 	"activation-worker/internal/partnerapi"
 	"activation-worker/internal/quota"
+	"activation-worker/internal/repeats"
 )
 
 // strangerDelay is how long a delivery rests whose customer's record this binary must leave alone.
@@ -364,7 +365,7 @@ func (w *Worker) report(r *events.Record, v activation.Verdict, took time.Durati
 		fields = append(fields, zap.String("partner_text", v.Cause.PartnerText))
 	}
 	if r.State == events.Failed {
-		w.log.Warn("activation failed", fields...)
+		w.log.Warn("activation failed", append(fields, repeats.Outcome())...)
 		return
 	}
 	w.log.Info("activation deferred", append(fields, zap.Time("next_attempt_at", r.NextAttemptAt))...)
