@@ -7,7 +7,7 @@ COMMIT  ?= $(shell git rev-parse --verify --quiet HEAD 2>/dev/null || echo unkno
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt fuzz chaos mutants bench microbench cover tools own-tools sbom licenses image demo check clean
+.PHONY: help build test race lint fmt fuzz chaos mutants bench microbench cover tools own-tools sbom licenses docs image demo check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,10 @@ licenses: own-tools ## docs/licenses.md, the modules in the worker and their lic
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 GOOS=linux go build -trimpath -buildvcs=false -o $(BIN)/worker-linux ./cmd/worker
 	$(TOOLS)/bom -markdown $(BIN)/worker-linux >$(BIN)/licenses.md && mv $(BIN)/licenses.md docs/
+
+docs: ## docs/configuration.md and docs/cli.md anew, from the code
+	go test ./internal/config -run '^TestConfigurationReference$$' -update
+	go test ./cmd/worker -run '^TestCommandReference$$' -update
 
 image: ## build the container image with the local Docker engine
 	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t activation-worker:$(VERSION) .

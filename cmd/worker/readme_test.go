@@ -24,10 +24,7 @@ import (
 // root is where the documents are, seen from this package.
 var root = filepath.Join("..", "..")
 
-// documents are those that tell people what to type and what they will read.
-var documents = []string{"README.md", "docs/events.md", "docs/partner-api.md", "deploy/nats/README.md"}
-
-func document(t *testing.T, name string) string {
+func document(t testing.TB, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, name))
 	if err != nil {
@@ -36,37 +33,11 @@ func document(t *testing.T, name string) string {
 	return string(text)
 }
 
-// block is a fenced block of a document.
-type block struct{ language, text string }
-
-var fence = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
-
-func blocksOf(text string) []block {
-	var all []block
-	for _, m := range fence.FindAllStringSubmatch(text, -1) {
-		all = append(all, block{m[1], m[2]})
-	}
-	return all
-}
-
-func TestReadmeSettings(t *testing.T) {
-	t.Parallel()
-	const begin, end = "<!-- settings: begin, as config.Markdown() gives it -->\n", "<!-- settings: end -->"
-	_, rest, found := strings.Cut(document(t, "README.md"), begin)
-	table, _, ended := strings.Cut(rest, end)
-	if !found || !ended {
-		t.Fatalf("README.md has no block between %q and %q", begin, end)
-	}
-	if table != config.Markdown() {
-		t.Errorf("README.md has another table of settings than config.Markdown(); it must be:\n%s", config.Markdown())
-	}
-}
-
 // TestReadmeNamesSettings finds settings in any document that do not exist.
 func TestReadmeNamesSettings(t *testing.T) {
 	t.Parallel()
 	name := regexp.MustCompile(`\b(NATS|LINEWORKS|WORKER)_[A-Z][A-Z_]*[A-Z]\b`)
-	for _, doc := range documents {
+	for _, doc := range documents(t) {
 		for _, setting := range name.FindAllString(document(t, doc), -1) {
 			if !strings.Contains(config.Markdown(), "`"+setting+"`") {
 				t.Errorf("%s names the setting %s, which does not exist", doc, setting)
@@ -77,7 +48,7 @@ func TestReadmeNamesSettings(t *testing.T) {
 
 func TestReadmeTestCommand(t *testing.T) {
 	t.Parallel()
-	if !slices.Contains(blocksOf(document(t, "README.md")), block{"sh", "go test ./...\n"}) {
+	if !slices.ContainsFunc(blocksOf(document(t, "README.md")), func(b block) bool { return b.language == "sh" && b.text == "go test ./...\n" }) {
 		t.Error("README.md has no block that is the line go test ./... alone")
 	}
 }
@@ -85,9 +56,9 @@ func TestReadmeTestCommand(t *testing.T) {
 // TestReadmeCommands looks for every command and flag that a document names, and for commands that the README leaves out.
 func TestReadmeCommands(t *testing.T) {
 	t.Parallel()
-	command := rootCommand()
+	command := wholeCommand()
 	named := map[string]bool{}
-	for _, doc := range documents {
+	for _, doc := range documents(t) {
 		for _, line := range codeLines(document(t, doc)) {
 			for _, args := range callsOf(line) {
 				cmd, rest, err := command.Find(args)
@@ -177,7 +148,7 @@ func TestReadmeExamples(t *testing.T) {
 	}
 	var accepted []events.Accepted
 	var activated *events.Record
-	for _, doc := range documents {
+	for _, doc := range []string{"README.md", "docs/events.md"} {
 		for _, b := range blocksOf(document(t, doc)) {
 			if b.language != "json" {
 				continue
@@ -315,14 +286,14 @@ func decodeJSON(t *testing.T, text []byte) (v any) {
 	return v
 }
 
-// TestReadmeReasons holds the README's words for a reason against those of worker status.
-func TestReadmeReasons(t *testing.T) {
+// TestConceptsReasons holds the words of docs/concepts.md for a reason against those of worker status.
+func TestConceptsReasons(t *testing.T) {
 	t.Parallel()
-	readme := document(t, "README.md")
+	concepts := document(t, "docs/concepts.md")
 	for _, reason := range events.Reasons() {
 		row := "| `" + string(reason) + "` | " + operator.Explain(&events.Record{State: events.Deferred, Reason: reason}).Is + " |"
-		if !strings.Contains(readme, row) {
-			t.Errorf("README.md has no row that begins %s", row)
+		if !strings.Contains(concepts, row) {
+			t.Errorf("docs/concepts.md has no row that begins %s", row)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 // Package config reads the worker's settings: flags over environment over file over defaults.
 //
 // One table, see table.go, names every setting with its default, its kind and its meaning. Flags, the names taken from
-// the environment and from the file, the print-out of the effective values and the README's table all come from it, so
+// the environment and from the file, the print-out of the effective values and the table of docs/configuration.md all come from it, so
 // a setting is added in one place.
 //
 //	flags        --lease 90s            the variable in lower case, dashes, without WORKER_

@@ -59,7 +59,7 @@ func (c *Config) shownValue(s setting) (string, bool) {
 	return text, false
 }
 
-// Markdown is the table of all settings for the README.
+// Markdown is the table of all settings for docs/configuration.md.
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("| variable | flag | default | meaning |\n|---|---|---|---|\n")

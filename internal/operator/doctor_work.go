@@ -157,7 +157,7 @@ func (s *survey) answers(ctx context.Context, d *Doctor) Check {
 	c := Check{
 		Level:    OK,
 		Detail:   "answers to activate that no table knows, with what became of the customers: " + strings.Join(lines, "; "),
-		WhatToDo: "once the partner has said what one means, name it in the file of WORKER_CLASSIFICATION (README, What a no means)",
+		WhatToDo: "once the partner has said what one means, name it in the file of WORKER_CLASSIFICATION (docs/concepts.md, What a no means)",
 	}
 	for _, reasons := range s.unknown {
 		if reasons[events.Refused]+reasons[events.CustomerNotFound] > 0 { // others wait, and the worker goes on asking
