@@ -52,7 +52,7 @@ func (l *loader) checkPath(name string, s setting) string {
 
 func (l *loader) warnExposed(key string, info fs.FileInfo) {
 	mode := info.Mode().Perm()
-	self := uint32(os.Geteuid()) //nolint:gosec // what the system calls a user
+	self := uint32(os.Geteuid())
 	if !exposed(mode, ownerOf(info, self), self) {
 		return
 	}
