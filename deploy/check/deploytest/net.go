@@ -53,15 +53,15 @@ func Get(t testing.TB, url string) (status int, body string) {
 	return answer.StatusCode, string(text)
 }
 
-// AwaitStatus asks a URL until it answers with this status.
+// AwaitStatus asks a URL until it answers with this status, as long as the process runs.
 func AwaitStatus(t testing.TB, url string, want int, p *Process) {
 	t.Helper()
 	var status int
 	var body string
 	if !Eventually(t, func() bool {
 		status, body = Get(t, url)
-		return status == want
-	}) {
+		return status == want || p.hasEnded()
+	}) || status != want {
 		t.Fatalf("%s answers %d %s, want %d; the process said:\n%s", url, status, body, want, p.Said())
 	}
 }

@@ -118,6 +118,15 @@ func (p *Process) Wait() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+func (p *Process) hasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Said is what the process wrote so far.
 func (p *Process) Said() string { return p.said.String() }
 

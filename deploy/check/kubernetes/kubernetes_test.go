@@ -130,24 +130,6 @@ func podFaults(p pod) []string {
 	return all
 }
 
-// environment is a container's environment as far as the manifests say it; what comes from elsewhere has no value.
-func environment(m *manifests, c corev1.Container) map[string]string {
-	env := map[string]string{}
-	for _, from := range c.EnvFrom {
-		if from.ConfigMapRef != nil {
-			if data, found := m.configMap(from.ConfigMapRef.Name); found {
-				for key, value := range data.Data {
-					env[key] = value
-				}
-			}
-		}
-	}
-	for _, e := range c.Env {
-		env[e.Name] = e.Value
-	}
-	return env
-}
-
 // settingFaults is what a pod tells the worker and the worker would not understand, and files that it names and does not have.
 func settingFaults(m *manifests, p pod, known deploytest.Known) []string {
 	var all []string

@@ -61,6 +61,19 @@ func (m *manifests) configMap(name string) (*corev1.ConfigMap, bool) {
 	return m.configMaps[i], true
 }
 
+// Worker is the worker's pod in a folder, its container, and the container's environment as far as the manifests say it.
+func Worker(dir string) (corev1.PodSpec, corev1.Container, map[string]string, error) {
+	m, err := render(dir)
+	if err != nil {
+		return corev1.PodSpec{}, corev1.Container{}, nil, err
+	}
+	if len(m.deployments) != 1 {
+		return corev1.PodSpec{}, corev1.Container{}, nil, fmt.Errorf("%s has %d deployments", dir, len(m.deployments))
+	}
+	spec := m.deployments[0].Spec.Template.Spec
+	return spec, spec.Containers[0], environment(m, spec.Containers[0]), nil
+}
+
 // render builds a folder as kubectl apply -k does, and decodes what comes out.
 func render(dir string) (*manifests, error) {
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
@@ -121,4 +134,22 @@ func into[T any](list []*T, document []byte) ([]*T, error) {
 	object := new(T)
 	err := yaml.UnmarshalStrict(document, object)
 	return append(list, object), err
+}
+
+// environment is a container's environment as far as the manifests say it; what comes from elsewhere has no value.
+func environment(m *manifests, c corev1.Container) map[string]string {
+	env := map[string]string{}
+	for _, from := range c.EnvFrom {
+		if from.ConfigMapRef != nil {
+			if data, found := m.configMap(from.ConfigMapRef.Name); found {
+				for key, value := range data.Data {
+					env[key] = value
+				}
+			}
+		}
+	}
+	for _, e := range c.Env {
+		env[e.Name] = e.Value
+	}
+	return env
 }
