@@ -18,6 +18,15 @@ RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false \
     -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT}" \
     -o /out/worker ./cmd/worker
 
+# Whoever passes the image on passes on the licences of what is in it, Go's too.
+RUN CGO_ENABLED=0 go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}' ./cmd/worker | sort -u \
+  | while read -r module dir; do \
+      mkdir -p "/out/licenses/$module" \
+      && find "$dir" -maxdepth 1 -type f \( -iname 'licen[cs]e*' -o -iname 'copying*' -o -iname 'notice*' -o -iname 'unlicense*' \) \
+        -exec cp {} "/out/licenses/$module/" ';' || exit 1; \
+    done \
+ && mkdir -p /out/licenses/go && cp "$(go env GOROOT)/LICENSE" /out/licenses/go/
+
 # What an empty file system lacks: certificate roots, time zones (Go's own copy, one file) and a place for temporary files.
 RUN mkdir -p /out/etc/ssl/certs /out/usr/share /out/tmp \
  && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ \
