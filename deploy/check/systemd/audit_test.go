@@ -22,7 +22,10 @@ func TestAuditRuns(t *testing.T) {
 	}
 	audit.Args[at] = filepath.Join(t.TempDir(), "activation_audit.prom")
 	deploytest.Must(t, audit)
-	if text, err := os.ReadFile(audit.Args[at]); err != nil || !strings.Contains(string(text), "activation_audit_breaches 0") {
-		t.Errorf("the audit left %q (%v)", text, err)
+	text, err := os.ReadFile(audit.Args[at])
+	for _, want := range []string{`activation_audit_breaches{rule="chain"} 0`, "activation_audit_last_run_timestamp_seconds "} {
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("the audit left no %s (%v) but:\n%s", want, err, text)
+		}
 	}
 }

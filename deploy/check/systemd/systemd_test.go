@@ -69,14 +69,10 @@ func TestUnitsAreHardened(t *testing.T) {
 func TestSettingsAreKnown(t *testing.T) {
 	t.Parallel()
 	known := deploytest.Settings(t)
-	example := exampleEnvironment(t)
 	for name := range services {
 		u := shipped(t, name)
-		if want := "/etc/activation-worker/worker.env"; u.one("EnvironmentFile") != want {
-			t.Errorf("%s does not read %s", name, want)
-		}
 		used := map[string]bool{}
-		for _, line := range slices.Concat(u.environment("%d"), example) {
+		for _, line := range slices.Concat(u.environment("%d"), example(t, u)) {
 			key, value, _ := strings.Cut(line, "=")
 			if err := known.Check(key, value); err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -91,18 +87,20 @@ func TestSettingsAreKnown(t *testing.T) {
 	}
 }
 
-// exampleEnvironment are the lines of worker.env.example, also those that are commented out.
-func exampleEnvironment(t *testing.T) []string {
+// example are the lines of the examples of the files that a unit reads, also those that are commented out.
+func example(t *testing.T, u unit) []string {
 	t.Helper()
-	text, err := os.ReadFile(deploytest.Shipped("systemd", "worker.env.example"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var env []string
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSpace(strings.TrimPrefix(line, "# "))
-		if key, _, pair := strings.Cut(line, "="); pair && !strings.ContainsAny(key, " .:") {
-			env = append(env, line)
+	for _, file := range u["Service"]["EnvironmentFile"] {
+		text, err := os.ReadFile(deploytest.Shipped("systemd", filepath.Base(file)+".example"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			line = strings.TrimSpace(strings.TrimPrefix(line, "# "))
+			if key, _, pair := strings.Cut(line, "="); pair && !strings.ContainsAny(key, " .:") {
+				env = append(env, line)
+			}
 		}
 	}
 	return env
@@ -124,17 +122,16 @@ func TestStopIsLongEnough(t *testing.T) {
 // site is what a unit's command line runs against: the three-node cluster, and a partner with a certificate of its own.
 type site struct {
 	*deploytest.Cluster
-	t        *testing.T
-	partner  []string // a worker's settings for it
-	settings map[string]string
-	files    map[string]string // what the credentials' files hold, by the name of a file
+	t         *testing.T
+	settings  map[string]string // values for the examples' settings
+	simulated []string          // what a worker of the real partner's does not set
+	files     map[string]string // what the credentials' files hold, by the name of a file
 }
 
 func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{Cluster: deploytest.StartCluster(t), t: t, settings: map[string]string{}}
 	partner, dir := deploytest.StartPartner(t, "--tls")
-	s.partner = partner
 	s.Setup(partner)
 	s.files = map[string]string{
 		"client-secret": filepath.Join(dir, "client-secret"), "private-key.pem": filepath.Join(dir, "private-key.pem"),
@@ -144,15 +141,17 @@ func newSite(t *testing.T) *site {
 	for _, line := range partner {
 		key, value, _ := strings.Cut(line, "=")
 		switch key {
-		case "LINEWORKS_CLIENT_ID", "LINEWORKS_SERVICE_ACCOUNT", "LINEWORKS_API_URL", "LINEWORKS_TOKEN_URL", "LINEWORKS_CA":
+		case "LINEWORKS_CLIENT_ID", "LINEWORKS_SERVICE_ACCOUNT":
 			s.settings[key] = value
+		case "LINEWORKS_API_URL", "LINEWORKS_TOKEN_URL", "LINEWORKS_CA":
+			s.simulated = append(s.simulated, line)
 		}
 	}
 	return s
 }
 
-// command is what systemd would run for a unit: its command line, the credentials as files, and an environment of its own
-// lines after those of the settings file.
+// command is what systemd would run for a unit: its command line, the credentials as files, and an environment of what the
+// settings files have by their examples, and of its own lines.
 func (s *site) command(name string) deploytest.Command {
 	s.t.Helper()
 	u := shipped(s.t, name)
@@ -167,8 +166,13 @@ func (s *site) command(name string) deploytest.Command {
 		}
 	}
 	var env []string
-	for key, value := range s.settings {
-		env = append(env, key+"="+value)
+	for _, one := range example(s.t, u) {
+		if key, _, _ := strings.Cut(one, "="); s.settings[key] != "" {
+			env = append(env, key+"="+s.settings[key])
+		}
+	}
+	if slices.Contains(u["Service"]["EnvironmentFile"], "/etc/activation-worker/worker.env") {
+		env = append(env, s.simulated...)
 	}
 	line := strings.Fields(u.one("ExecStart"))
 	if line[0] != "/usr/local/bin/worker" {
@@ -193,7 +197,7 @@ func TestUnitRuns(t *testing.T) {
 	}
 
 	// With settings that cannot be right systemd is not to try again.
-	s.settings["LINEWORKS_TIMEOUT"] = "soon"
+	s.simulated = append(s.simulated, "LINEWORKS_TIMEOUT=soon")
 	u := shipped(t, "activation-worker.service")
 	_, stderr, status := deploytest.Run(t, s.command("activation-worker.service"))
 	if want := u.one("RestartPreventExitStatus"); strconv.Itoa(status) != want || u.one("Restart") != "on-failure" {
