@@ -221,8 +221,14 @@ var ports sync.Map
 // freePort finds a loopback address for a server that must be told one. It is below the range from which the system gives out ports.
 func freePort(t testing.TB) string {
 	t.Helper()
+	return freePortFrom(t, 20000)
+}
+
+// freePortFrom is freePort of another range, of 8000 ports.
+func freePortFrom(t testing.TB, first int) string {
+	t.Helper()
 	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000))
+		address := fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(8000))
 		if _, taken := ports.LoadOrStore(address, true); taken {
 			continue
 		}

@@ -91,6 +91,9 @@ func typedIn(text string) ([]typed, error) {
 	return all, nil
 }
 
+// serving finds a command that serves until it is stopped.
+var serving = regexp.MustCompile(`(^|[ /])worker (run|simulate|watch|demo --forever)( [^&]*)?$`)
+
 func readMarks(b block) (typed, error) {
 	cmd := typed{block: b, terminal: "1"}
 	for rest := b.marks; rest != ""; {
@@ -102,6 +105,11 @@ func readMarks(b block) (typed, error) {
 		value := strings.Trim(m[2], `"`)
 		if err := cmd.take(m[1], value); err != nil {
 			return cmd, fmt.Errorf("the mark %s: %w", m[1], err)
+		}
+	}
+	for _, line := range b.lines() {
+		if serving.MatchString(line) && !strings.Contains(line, "--print-config") && !cmd.stays && cmd.notRun == "" {
+			return cmd, fmt.Errorf("%q does not return by itself: say stays until=\"…\"", line)
 		}
 	}
 	if cmd.stays && (cmd.until == "" || cmd.repeat > 0 || cmd.exit != 0) {
@@ -213,11 +221,45 @@ var indented = regexp.MustCompile(`(?m)^    (worker|nats|nats-server|curl|export
 func TestCommandsStandInFences(t *testing.T) {
 	t.Parallel()
 	for _, doc := range documents(t) {
-		if doc == "deploy/nats/README.md" { // its commands are those of privilege_rig_test.go
-			continue
+		if strings.HasPrefix(doc, "deploy/") {
+			continue // what is deployed is tried by the tests of deploy/check, and by those with the privilege_ files
 		}
 		if m := indented.FindString(fence.ReplaceAllString(document(t, doc), "")); m != "" {
 			t.Errorf("%s has an indented command (%s…), which no test runs: put it between ```sh and ```", doc, m)
+		}
+	}
+}
+
+// TestMarksAreUnderstoodOrRefused keeps a mistyped mark from leaving a block out, or from changing what it means.
+func TestMarksAreUnderstoodOrRefused(t *testing.T) {
+	t.Parallel()
+	for text, good := range map[string]bool{
+		"```sh\nworker list\n```\n":                                          true,
+		"```sh exit=3 terminal=2\nworker doctor\n```\n":                      true,
+		"```sh stays until=\"worker started\"\nworker run\n```\n":            true,
+		"```sh repeat=20s\nworker list\n```\n\n```text output\n…\n```\n":     true,
+		"```sh norun=\"later\"\nworker list\n```\n":                          false,
+		"```sh no-run\nworker list\n```\n":                                   false,
+		"```sh exit=three\nworker list\n```\n":                               false,
+		"```sh repeat=1h\nworker list\n```\n":                                false,
+		"```sh stays\nworker run\n```\n":                                     false,
+		"```sh\nworker run\n```\n":                                           false,
+		"```sh\nexport A=b; bin/worker simulate --dir x\n```\n":              false,
+		"```sh\nworker run --print-config\n```\n":                            true,
+		"```text output\nalone\n```\n":                                       false,
+		"```sh no-run=\"x\"\ndocker ps\n```\n\n```text output\nx\n```\n":     false,
+		"```text exit=3\na picture\n```\n":                                   false,
+		"```sh\nworker list\n```\n\n```json\n{}\n```\n```text output\n```\n": false,
+	} {
+		if _, err := typedIn(text); (err == nil) != good {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for text, good := range map[string]bool{
+		"docker ps\n": true, "A_B=c go test ./...\n": true, "docker ps\nworker list\n": false, "worker list\n": false, "# nothing\n": false, "dockerx\n": false,
+	} {
+		if excused("a document", typed{block: block{text: text}}) != good {
+			t.Errorf("%q may be left out: %t", text, !good)
 		}
 	}
 }

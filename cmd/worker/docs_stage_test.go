@@ -49,7 +49,7 @@ func newStage(t *testing.T, doc, text string) *stage {
 	s := &stage{t: t, dir: t.TempDir(), terminals: map[string]*terminal{}}
 	addresses := map[string]string{}
 	for _, address := range shown {
-		addresses[address] = freePort(t)
+		addresses[address] = freePortFrom(t, 12000) // they are taken late, and others must not
 	}
 	secrets := filepath.Join(t.TempDir(), "activation-worker")
 	if m := beside.FindStringSubmatch(text); m != nil {
