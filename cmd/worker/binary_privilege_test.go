@@ -104,7 +104,7 @@ func TestPrivilegesAreEnough(t *testing.T) {
 
 	// Each asks for the own verb under the own name.
 	g.partner.Script(refused, simulator.OpActivate)
-	invoke(t, "", g.env("alice"), "replay", fmt.Sprint(refused), "--why", "mended", "--as", "alice").want(t, exitDone, "1 customers are queued")
+	invoke(t, "", g.env("alice"), "replay", fmt.Sprint(refused), "--why", "mended", "--as", "alice").want(t, exitDone, "1 customer is queued")
 	if r := s.await(refused, events.Activated, w); r.Trigger.Kind != events.TriggerReplay {
 		t.Errorf("activated by %+v", r.Trigger)
 	}

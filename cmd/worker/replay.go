@@ -142,7 +142,8 @@ func (f *replayFlags) run(cmd *cobra.Command, r events.Request) error {
 	if f.output == "json" {
 		return json.NewEncoder(out).Encode(map[string]any{"replayId": r.ID, "planned": preview.moves, "queued": p.Done})
 	}
-	fmt.Fprintf(out, "%d customers are queued; see them go with worker watch, cancel what is left with worker cancel --replay %s\n", p.Done, r.ID)
+	fmt.Fprintf(out, "%s queued; see them go with worker watch, cancel what is left with worker cancel --replay %s\n",
+		plural(p.Done, "customer is", "customers are"), r.ID)
 	return nil
 }
 
