@@ -73,7 +73,7 @@ func (l *Ledger) each(ctx context.Context, stream string, cfg jetstream.OrderedC
 	asking, cancel := context.WithTimeout(ctx, gatherTimeout)
 	defer cancel()
 	cfg.MaxResetAttempts = 1 // it would go on for ever otherwise, whatever ctx says
-	cons, err := l.js.OrderedConsumer(asking, stream, cfg)
+	cons, err := l.reader(asking, stream, cfg)
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", stream, err)
 	}
@@ -117,6 +117,25 @@ func (l *Ledger) each(ctx context.Context, stream string, cfg jetstream.OrderedC
 		}
 	}
 	return nil
+}
+
+// askAgain is when a request is made anew that a node took with it when it was lost.
+const askAgain = 5 * time.Second
+
+// reader makes a consumer, asking again where no answer comes: not, where the server may need that long to find one.
+func (l *Ledger) reader(ctx context.Context, stream string, cfg jetstream.OrderedConsumerConfig) (jetstream.Consumer, error) {
+	if cfg.DeliverPolicy == jetstream.DeliverLastPerSubjectPolicy {
+		return l.js.OrderedConsumer(ctx, stream, cfg)
+	}
+	for {
+		asking, cancel := context.WithTimeout(ctx, askAgain)
+		cons, err := l.js.OrderedConsumer(asking, stream, cfg)
+		unanswered := asking.Err() != nil
+		cancel()
+		if err == nil || !unanswered || ctx.Err() != nil {
+			return cons, err
+		}
+	}
 }
 
 // forget deletes a reader's consumer, which the server would otherwise keep for minutes.

@@ -45,9 +45,19 @@ func (p *proxy) url() string { return "nats://" + p.listener.Addr().String() }
 func (p *proxy) arm(id int64, after bool, then func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	subject := []byte("HPUB " + strings.TrimSuffix(events.CustomerFamily(id), "*"))
 	p.after, p.then = after, then
-	p.lost = func(request []byte) bool { return bytes.Contains(request, subject) }
+	p.lost = contains("HPUB " + strings.TrimSuffix(events.CustomerFamily(id), "*"))
+}
+
+// lose cuts the connection before the server reads a request that contains a text.
+func (p *proxy) lose(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.after, p.then, p.lost = false, nil, contains(text)
+}
+
+func contains(text string) func([]byte) bool {
+	return func(request []byte) bool { return bytes.Contains(request, []byte(text)) }
 }
 
 func (p *proxy) accept() {

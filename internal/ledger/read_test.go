@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -167,4 +168,19 @@ func testReadersCleanUp(t *testing.T, p *place, _ *world) {
 		}
 		return err
 	})
+}
+
+// A node that is lost takes requests with it: what is read then is asked for again, long before one gives up.
+func testReadingIsAskedForAgain(t *testing.T, _ *place, w *world) {
+	l, p := w.behind(t)
+	id := w.customer()
+	claim(t, l, record(id, events.Started), 0)
+	p.lose("$JS.API.CONSUMER.CREATE.")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	entries, err := l.History(ctx, id)
+	wantCut(t, p)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("%d records, %v", len(entries), err)
+	}
 }
