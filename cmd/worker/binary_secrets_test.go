@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -97,6 +98,9 @@ func TestBinaryKeepsSecrets(t *testing.T) {
 	without(t, "/readyz", served.String(), forbidden)
 	if !strings.Contains(measured.String(), `activation_partner_request_duration_seconds_count{operation="token",result="refused"`) {
 		t.Error("/metrics says nothing of what went wrong")
+	}
+	if regexp.MustCompile(`activation_probes_total\{result="passed"\} [1-9]`).FindString(measured.String()) == "" {
+		t.Error("/metrics does not say that a pause was found to be over")
 	}
 	without(t, "/metrics", measured.String(), forbidden)
 	without(t, "the labels of /metrics", labels.String(), []string{"512000", ".example"}) // the customers' ids and domains

@@ -43,6 +43,7 @@ var cases = []struct {
 	{"readers leave nothing behind on the server", testReadersCleanUp},
 
 	{"a timer fires at its time", testTimerFires},
+	{"a wake-up says for when it was set", testWakeUpSaysWhen},
 	{"the newest timer replaces the older", testTimerReplaced},
 	{"a timer that is dropped does not fire", testDisarm},
 	{"a wake-up that is dropped takes no other with it", testDisarmLeavesOthers},

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"activation-worker/internal/events"
+	"activation-worker/internal/ledger"
 )
 
 // soon is a moment with a large fraction of a second: a time cut to whole seconds would be early.
@@ -116,6 +117,29 @@ func testTimerFires(t *testing.T, p *place, _ *world) {
 		t.Fatal(err)
 	}
 	wantFired(t, fired, id, at)
+}
+
+func testWakeUpSaysWhen(t *testing.T, p *place, _ *world) {
+	w := p.world(t)
+	l, id := w.ledger(t), w.customer()
+	at := time.Now().Add(-time.Hour).UTC().Truncate(time.Microsecond)
+	if err := l.Arm(limited(t), id, events.DueSubject(id), at); err != nil {
+		t.Fatal(err)
+	}
+	c, err := w.js.Consumer(limited(t), w.layout.Streams.Work, events.ConsumerDue)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := c.Next(jetstream.FetchContext(limited(t)))
+	if err != nil {
+		t.Fatalf("no wake-up came: %v", err)
+	}
+	if got := ledger.ArmedFor(m.Headers()); !got.Equal(at) {
+		t.Errorf("the wake-up was set for %s, want %s; its headers are %v", got, at, m.Headers())
+	}
+	if got := ledger.ArmedFor(nats.Header{}); !got.IsZero() {
+		t.Errorf("a wake-up that does not say was set for %s", got)
+	}
 }
 
 func testTimerReplaced(t *testing.T, p *place, _ *world) {
