@@ -66,12 +66,13 @@ func TestBinaryMetricsAgreeWithEvents(t *testing.T) {
 	s.awaitAllRead(w)
 	view.catchUp(t.Context())
 
-	// The counts of a customer follow the record by a moment, and what is asked of the server by 15 s.
+	// The counts of a customer follow the record by a moment, and what is asked of the server by 15 s, or 30 where one was not answered.
 	attempts := endsOf(view)
 	var got scraped
 	if !eventually(t, time.Minute, func() bool {
 		got = w.scrape()
-		return got.sum("activation_outcomes_total") == float64(attempts.all) && got.values[`activation_stream_messages{stream="ledger"}`] == float64(s.lastSequence("ACTIVATION"))
+		return got.sum("activation_outcomes_total") == float64(attempts.all) && got.values[`activation_stream_messages{stream="rejected"}`] == 2 &&
+			got.values[`activation_stream_messages{stream="ledger"}`] == float64(s.lastSequence("ACTIVATION"))
 	}) {
 		t.Fatalf("/metrics does not come to %d outcomes and %d messages but says:\n%s", attempts.all, s.lastSequence("ACTIVATION"), got.text)
 	}

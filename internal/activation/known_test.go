@@ -41,3 +41,18 @@ func TestAnswersThatNoTableKnows(t *testing.T) {
 		}
 	}
 }
+
+// A refusal of what is only read is understood by its status alone.
+func TestRecognizesLookUps(t *testing.T) {
+	t.Parallel()
+	p := activation.DefaultPolicy()
+	for status, want := range map[int]bool{403: true, 404: true, 429: true, 400: false, 409: false} {
+		a := activation.Answer{Operation: activation.LookUp, Kind: activation.Refusal, Status: status, Code: "ODD"}
+		if got := p.Recognizes(a); got != want {
+			t.Errorf("a look-up refused with %d: %t, want %t", status, got, want)
+		}
+	}
+	if !p.Recognizes(activation.Answer{Operation: activation.Activate, Kind: activation.Unclear, Status: 500}) {
+		t.Error("what is no refusal has no code to know")
+	}
+}
