@@ -90,17 +90,18 @@ func (c *Census) count(b events.Brief, left uint64) {
 	index, bit := indexOf(b), bitOf(b.State)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, known := c.table.at(b.DomainID)
-	if known {
-		c.counts[e.index]--
-	}
-	c.counts[index]++
-	had := e.subjects
-	e.index, e.subjects = index, had|bit
-	if b.State == events.Forgotten {
-		e.subjects = bit // what is older is erased
-	}
-	c.subjects += uint64(bits.OnesCount8(e.subjects)) - uint64(bits.OnesCount8(had))
+	c.table.swap(b.DomainID, func(was entry, known bool) entry {
+		if known {
+			c.counts[was.index]--
+		}
+		c.counts[index]++
+		is := entry{index, was.subjects | bit}
+		if b.State == events.Forgotten {
+			is.subjects = bit // what is older is erased
+		}
+		c.subjects += uint64(bits.OnesCount8(is.subjects)) - uint64(bits.OnesCount8(was.subjects))
+		return is
+	})
 	c.lag = left
 }
 
@@ -108,10 +109,12 @@ func (c *Census) count(b events.Brief, left uint64) {
 func (c *Census) settled(id int64, index uint8) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, _ := c.table.at(id)
-	c.counts[e.index]--
-	c.counts[index]++
-	e.index = index
+	c.table.swap(id, func(e entry, _ bool) entry {
+		c.counts[e.index]--
+		c.counts[index]++
+		e.index = index
+		return e
+	})
 }
 
 // behind takes note of how many messages are still to come.

@@ -1,6 +1,6 @@
 // Package census knows at any moment how many customers there are in each state, and for which reason: a read model that
 // follows the ledger's stream. It reads names and headers, never what a record says, and keeps of each customer
-// ten to fourteen bytes. It only reads: the streams belong to the broker package, the records to the ledger package.
+// some ten bytes. It only reads: the streams belong to the broker package, the records to the ledger package.
 //
 // The state stands in the subject, the reason in a header. As the stream is read in its order, what comes last of a customer is
 // the newest. A record whose reason no header names (older workers wrote them so) is read once, when it is clear

@@ -11,7 +11,7 @@ type Key struct {
 // Unknown is the state of customers whose newest record is to be left alone: a newer worker's, or nobody's.
 const Unknown events.State = "unknown"
 
-// keys are all that are counted. A customer holds the index of one, hence there are at most 256.
+// keys are all that are counted. A customer holds the index of one in a few bits.
 var keys = func() []Key {
 	all := []Key{{State: Unknown}}
 	for _, state := range events.States() {
@@ -53,7 +53,7 @@ var subjectBits = func() map[events.State]uint8 {
 	return found
 }()
 
-const bitUnknown = 1 << 7
+const bitUnknown = 1 << (valueBits - indexBits - 1)
 
 func bitOf(s events.State) uint8 {
 	if bit, known := subjectBits[s]; known {
