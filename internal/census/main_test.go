@@ -84,6 +84,12 @@ func (s *site) count(log *zap.Logger, options ...nats.Option) {
 	nc, js := brokertest.Connect(s.t, s.url, patient(options...)...)
 	reader := ledger.New(ledger.Options{Conn: nc, JetStream: js, Streams: s.layout.Streams, Source: "/test", Log: zap.NewNop()})
 	s.census = census.New(census.Options{JetStream: js, Ledger: reader, Stream: s.layout.Streams.Ledger, Log: log, Interval: 200 * time.Millisecond})
+	s.run()
+}
+
+// run lets the census count again, after stop too.
+func (s *site) run() {
+	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
 	ended := make(chan struct{})
 	go func() {
