@@ -142,6 +142,9 @@ func (d *desk) ask(r events.Request) events.Progress {
 			if err := json.Unmarshal(m.Data, &p); err != nil {
 				d.t.Fatal(err)
 			}
+			if err := eventstest.Valid(eventstest.Progress, true, m.Data); err != nil {
+				d.t.Errorf("progress is not as published: %v\n%s", err, m.Data)
+			}
 			if p.Ended && strings.HasSuffix(m.Subject, "."+id) {
 				return p
 			}

@@ -17,10 +17,13 @@ import (
 	"activation-worker/docs/schemas"
 )
 
-// Envelope names the schema of the attributes of an event.
-const Envelope = "cloudevent"
+// Schemas that are not of an event type.
+const (
+	Envelope = "cloudevent"          // the attributes of an event
+	Progress = "activation.progress" // what a worker tells who has asked for something
+)
 
-// Names are those of all published schemas: event types, and [Envelope].
+// Names are those of all published schemas: event types, [Envelope] and [Progress].
 func Names() []string {
 	files, _ := fs.Glob(schemas.V1, "v1/*.json") // the pattern is a good one
 	names := make([]string, len(files))

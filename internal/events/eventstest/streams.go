@@ -70,11 +70,8 @@ func look(ctx context.Context, js jetstream.JetStream) (findings, error) {
 // ledger looks at the first and the last messages of the ledger.
 func (f *findings) ledger(ctx context.Context, js jetstream.JetStream, name string) error {
 	stream, err := js.Stream(ctx, name)
-	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return nil
-	case err != nil:
-		return fmt.Errorf("stream %s: %w", name, err)
+	if err != nil {
+		return unlessNone(name, err)
 	}
 	state := stream.CachedInfo().State
 	for _, from := range []uint64{state.FirstSeq, state.FirstSeq + most} {
@@ -131,10 +128,17 @@ func (f *findings) subjects(ctx context.Context, js jetstream.JetStream, name, s
 			next = m.Sequence + 1
 		}
 	}
-	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil
+	return unlessNone(name, err)
+}
+
+// unlessNone is nil where there is no message, no stream or no JetStream.
+func unlessNone(stream string, err error) error {
+	for _, none := range []error{jetstream.ErrMsgNotFound, jetstream.ErrStreamNotFound, nats.ErrNoResponders} {
+		if errors.Is(err, none) {
+			return nil
+		}
 	}
-	return fmt.Errorf("read the stream %s: %w", name, err)
+	return fmt.Errorf("read the stream %s: %w", stream, err)
 }
 
 func (f *findings) message(subject, sequence string, header nats.Header, data []byte) {
