@@ -4,13 +4,15 @@ BIN     := $(CURDIR)/bin
 TOOLS   := $(CURDIR)/tools/bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  ?= $(shell git rev-parse --verify --quiet HEAD 2>/dev/null || echo unknown)
+# Of what is in a release: the commit's.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt fuzz chaos mutants bench microbench cover tools own-tools sbom licenses docs image demo check clean
+.PHONY: help build test race lint fmt fuzz chaos mutants bench microbench cover tools own-tools sbom licenses docs release release-check image demo check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## bin/worker, a static binary
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(LDFLAGS)" -o $(BIN)/worker ./cmd/worker
@@ -58,7 +60,7 @@ tools: ## build the pinned tools into tools/bin: linters, nats, nats-server, tox
 
 # Ours, from their source as it is now.
 own-tools:
-	@go -C tools build -buildvcs=false -o $(TOOLS)/ ./bom ./mutants
+	@go -C tools build -buildvcs=false -o $(TOOLS)/ ./bom ./mutants ./release
 
 $(TOOLS)/%: tools/go.mod
 	@$(MAKE) --no-print-directory tools
@@ -75,6 +77,13 @@ docs: ## docs/configuration.md and docs/cli.md anew, from the code
 	go test ./internal/config -run '^TestConfigurationReference$$' -update
 	go test ./cmd/worker -run '^TestCommandReference$$' -update
 
+release: own-tools ## dist/: archives for linux and darwin, amd64 and arm64, with checksums and bills of materials
+	rm -rf dist
+	$(TOOLS)/release -version $(VERSION) -commit $(COMMIT) -date $(SOURCE_DATE_EPOCH) -bom $(TOOLS)/bom -out dist
+
+release-check: ## are two builds of each release the same, byte by byte
+	RELEASE_TARGETS='linux/amd64 linux/arm64 darwin/amd64 darwin/arm64' .ci/run release
+
 image: ## build the container image with the local Docker engine
 	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t activation-worker:$(VERSION) .
 
@@ -85,4 +94,4 @@ check: ## everything CI checks
 	.ci/run
 
 clean: ## remove what was built
-	rm -rf $(BIN) $(TOOLS) cover.out cover.html
+	rm -rf $(BIN) $(TOOLS) dist cover.out cover.html

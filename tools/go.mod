@@ -7,6 +7,7 @@ toolchain go1.26.8
 tool (
 	activation-worker/tools/bom
 	activation-worker/tools/mutants
+	activation-worker/tools/release
 	github.com/Shopify/toxiproxy/v2/cmd/server
 	github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	github.com/nats-io/nats-server/v2

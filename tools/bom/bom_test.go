@@ -103,3 +103,21 @@ func TestTheBillSaysWhatTheBinarySays(t *testing.T) {
 		t.Errorf("listed %q, want %q", got, want)
 	}
 }
+
+func TestTextsAreLicencesAndNoticesWordForWord(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	for name, text := range map[string]string{"LICENSE": mit, "NOTICE": "by Somebody", "README": "what it is", "notice.go": "package x"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out bytes.Buffer
+	if err := writeTexts(&out, product{std: module{version: "1.0", folder: t.TempDir()}, linked: []module{{path: "example.com/m", version: "v1.2.3", folder: folder}}}); err != nil {
+		t.Fatal(err)
+	}
+	want := "==== example.com/m v1.2.3: LICENSE\n\n" + strings.TrimSpace(mit) + "\n\n==== example.com/m v1.2.3: NOTICE\n\nby Somebody\n\n"
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", &out, want)
+	}
+}

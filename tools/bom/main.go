@@ -2,6 +2,7 @@
 // of materials or as a Markdown table.
 //
 //	bom [-markdown] [-version VERSION] BINARY    writes to standard output
+//	bom -texts BINARY                            the texts of the licences, for what a binary is given out with
 //	bom -list FILE                               name and version of each module in a bill of materials, a line each
 //
 // It runs where the binary was built: licences are read from the module cache. One that is not recognised, or not among those that we
@@ -33,6 +34,7 @@ func main() {
 func run(args []string, out io.Writer) error {
 	fs := flag.NewFlagSet("bom", flag.ContinueOnError)
 	markdown := fs.Bool("markdown", false, "write the table of licences")
+	texts := fs.Bool("texts", false, "write the texts of the licences")
 	list := fs.Bool("list", false, "read a bill of materials and list its modules")
 	version := fs.String("version", "", "version of the binary's own module")
 	if err := fs.Parse(args); err != nil {
@@ -51,6 +53,8 @@ func run(args []string, out io.Writer) error {
 		return w.Flush()
 	case *markdown:
 		write = writeMarkdown
+	case *texts:
+		write = writeTexts
 	}
 	p, err := read(fs.Arg(0))
 	if err != nil {
@@ -70,6 +74,7 @@ type module struct {
 	path, version string
 	sum           string   // as in go.sum; "": none
 	licences      []string // SPDX identifiers, all of which hold
+	folder        string   // where its files are
 }
 
 // product is a binary.
@@ -103,14 +108,16 @@ func read(binary string) (product, error) {
 	}
 	var faults []error
 	for i, m := range p.linked {
-		p.linked[i].licences, err = licencesIn(folders[m.path+"@"+m.version])
+		p.linked[i].folder = folders[m.path+"@"+m.version]
+		p.linked[i].licences, err = licencesIn(p.linked[i].folder)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s %s: %w", m.path, m.version, err))
 		}
 	}
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err == nil {
-		p.std.licences, err = licencesIn(strings.TrimSpace(string(root)))
+		p.std.folder = strings.TrimSpace(string(root))
+		p.std.licences, err = licencesIn(p.std.folder)
 	}
 	if err != nil {
 		faults = append(faults, fmt.Errorf("go %s: %w", p.std.version, err))
