@@ -33,36 +33,52 @@ var scenes = map[string]struct {
 // TestAlertsOnRealWorkers provokes each alert of the rules, all scenes at once under one Prometheus, and has each end.
 func TestAlertsOnRealWorkers(t *testing.T) {
 	t.Parallel()
-	jobs := map[string][]string{}
-	for end, s := range scenes {
-		for _, port := range deploytest.FreePorts(t, s.replicas) {
-			jobs["activation-worker"+end] = append(jobs["activation-worker"+end], fmt.Sprintf("127.0.0.1:%d", port))
-		}
+	ports := deploytest.FreePorts(t, 4+4*len(scenes)) // all at once, so that all differ
+	address := func() string {
+		port := ports[0]
+		ports = ports[1:]
+		return fmt.Sprintf("127.0.0.1:%d", port)
 	}
 	audit := filepath.Join(t.TempDir(), "metrics")
 	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, audit) }))
 	t.Cleanup(host.Close)
-	jobs["node"] = []string{strings.TrimPrefix(host.URL, "http://")}
-
-	good := newPartner(t)
+	jobs := map[string][]string{"node": {strings.TrimPrefix(host.URL, "http://")}}
+	good := newPartner(t, address())
 	good.start(t)
-	p := startPrometheus(t, jobs)
-	for end, s := range scenes {
-		t.Run("activation-worker"+end, func(t *testing.T) {
+	seen := &fired{names: map[string]bool{}}
+	var all []*scene
+	for end, of := range scenes {
+		s := &scene{fired: seen, job: "activation-worker" + end, nats: address(), dir: t.TempDir(), partner: good, own: address()}
+		for range of.replicas {
+			s.http = append(s.http, address())
+		}
+		jobs[s.job] = s.http
+		all = append(all, s)
+	}
+	machine := &scene{fired: seen, job: "node", nats: address(), dir: t.TempDir(), partner: good, http: []string{address()}}
+	p := startPrometheus(t, address(), jobs)
+	played := 0
+	for _, s := range append(all, machine) {
+		t.Run(s.job, func(t *testing.T) {
+			played++ // before it waits for the others
 			t.Parallel()
-			s.play(&scene{
-				t: t, prometheus: p, job: "activation-worker" + end, http: jobs["activation-worker"+end],
-				nats: fmt.Sprintf("127.0.0.1:%d", deploytest.FreePorts(t, 1)[0]), dir: t.TempDir(), partner: good,
-			})
+			s.t, s.prometheus = t, p
+			if s == machine {
+				auditIsBroken(s, audit)
+				return
+			}
+			scenes[strings.TrimPrefix(s.job, "activation-worker")].play(s)
 		})
 	}
-	t.Run("node", func(t *testing.T) {
-		t.Parallel()
-		ports := deploytest.FreePorts(t, 2)
-		auditIsBroken(&scene{
-			t: t, prometheus: p, job: "node", http: []string{fmt.Sprintf("127.0.0.1:%d", ports[0])},
-			nats: fmt.Sprintf("127.0.0.1:%d", ports[1]), dir: t.TempDir(), partner: good,
-		}, audit)
+	t.Cleanup(func() { // when all have played
+		if played <= len(scenes) || t.Failed() {
+			return
+		}
+		for _, r := range shippedRules(t) {
+			if r.Alert != "" && !seen.names[r.Alert] {
+				t.Errorf("no scene has provoked %s", r.Alert)
+			}
+		}
 	})
 }
 
@@ -99,7 +115,7 @@ func credentialsAreRefused(s *scene) {
 }
 
 func partnerGoesAway(s *scene) {
-	s.partner = newPartner(s.t)
+	s.partner = newPartner(s.t, s.own)
 	simulator := s.partner.start(s.t)
 	s.start()
 	s.well()
@@ -114,7 +130,7 @@ func partnerGoesAway(s *scene) {
 }
 
 func everybodyIsRefused(s *scene) {
-	s.partner = newPartner(s.t)
+	s.partner = newPartner(s.t, s.own)
 	s.partner.start(s.t, "--auto=false")
 	s.start()
 	s.well()

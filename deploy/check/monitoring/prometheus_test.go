@@ -29,7 +29,7 @@ type prometheus struct {
 
 // startPrometheus starts one that scrapes each job's targets every second. The shipped file's jobs are taken as patterns: activation-worker
 // for jobs whose name begins so, node for the rest.
-func startPrometheus(t *testing.T, jobs map[string][]string) *prometheus {
+func startPrometheus(t *testing.T, address string, jobs map[string][]string) *prometheus {
 	t.Helper()
 	dir := t.TempDir()
 	var config map[string]any
@@ -62,7 +62,6 @@ func startPrometheus(t *testing.T, jobs map[string][]string) *prometheus {
 	}
 	write(t, filepath.Join(dir, "prometheus.yml"), text)
 	write(t, filepath.Join(dir, "activation.rules.yaml"), []byte(shrink(string(read(t, rulesFile())))))
-	address := fmt.Sprintf("127.0.0.1:%d", deploytest.FreePorts(t, 1)[0])
 	p := &prometheus{url: "http://" + address}
 	p.process = deploytest.Start(t, deploytest.Command{Path: deploytest.Tool(t, "prometheus"), Dir: dir, Args: []string{
 		"--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=" + address, "--log.level=warn",

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,11 +21,13 @@ import (
 type scene struct {
 	t          *testing.T
 	prometheus *prometheus
+	fired      *fired
 	job        string
 	http       []string // address of each replica's /metrics
 	nats       string
 	dir        string // of the embedded server
 	partner    *partner
+	own        string              // where a partner of the scene's own may listen
 	worker     *deploytest.Process // the first replica, as started last
 	since      time.Time           // when all was well
 }
@@ -67,7 +70,7 @@ func (s *scene) publish(subject, text string, args ...string) {
 }
 
 // patience is how long something may take to show on a busy machine, all scenes at once.
-const patience = 90 * time.Second
+const patience = 2 * time.Minute
 
 // await asks twice a second until it is so; of what was asked last, the test says what it was.
 func (s *scene) await(what string, so func(context.Context) (bool, any)) {
@@ -128,7 +131,22 @@ func (s *scene) alerts(want ...string) []alert {
 		slices.Sort(names)
 		return slices.Equal(slices.Compact(names), want), firing
 	})
+	s.fired.note(want)
 	return firing
+}
+
+// fired are the alerts that were seen to fire. It is safe for concurrent use.
+type fired struct {
+	mu    sync.Mutex
+	names map[string]bool
+}
+
+func (f *fired) note(names []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, name := range names {
+		f.names[name] = true
+	}
 }
 
 // well waits until a worker works and nothing fires.
@@ -159,9 +177,9 @@ type partner struct {
 	env      []string
 }
 
-func newPartner(t *testing.T) *partner {
+func newPartner(t *testing.T, address string) *partner {
 	t.Helper()
-	return &partner{url: fmt.Sprintf("http://127.0.0.1:%d", deploytest.FreePorts(t, 1)[0]), dir: t.TempDir()}
+	return &partner{url: "http://" + address, dir: t.TempDir()}
 }
 
 func (p *partner) start(t *testing.T, args ...string) *deploytest.Process {
