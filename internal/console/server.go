@@ -33,6 +33,10 @@ type Server struct {
 // Listen serves h at an address until Close. The error names the setting. Whatever clients do, there are at most a
 // hundred connections, and a new one is served: it takes the place of the oldest.
 func Listen(ctx context.Context, setting, addr string, h http.Handler, log *zap.Logger) (*Server, error) {
+	trouble, err := zap.NewStdLogAt(log.Named("http"), zap.WarnLevel)
+	if err != nil {
+		return nil, fmt.Errorf("%s: its log: %w", setting, err)
+	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
@@ -44,7 +48,7 @@ func Listen(ctx context.Context, setting, addr string, h http.Handler, log *zap.
 			Handler: guarded(h), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
 			WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 			ConnState: visitors.watch, DisableGeneralOptionsHandler: true,
-			ErrorLog: zap.NewStdLog(log.Named("http")),
+			ErrorLog: trouble,
 		},
 		crowd: visitors, addr: l.Addr(), done: make(chan struct{}),
 	}

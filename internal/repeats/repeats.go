@@ -81,7 +81,7 @@ func (s *sieve) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	if e.Level < zapcore.WarnLevel || marked {
 		return s.Core.Write(e, fields)
 	}
-	key := strings.Join([]string{e.LoggerName, e.Level.String(), e.Message, s.with, texts(fields)}, "\n")
+	key := strings.Join([]string{e.LoggerName, e.Level.String(), mask(e.Message[:min(len(e.Message), longest)]), s.with, texts(fields)}, "\n")
 	if s.memory.keep(key, s.Core, e, fields) {
 		return nil
 	}

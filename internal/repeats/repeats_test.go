@@ -106,6 +106,21 @@ func TestFirstAtOnceTheOthersSummedUp(t *testing.T) {
 	})
 }
 
+// What libraries log has all that it says in its message.
+func TestMessagesOfLibraries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, b := logger()
+		for i := range 5 {
+			log.Warn(fmt.Sprintf("http: Accept error: accept tcp 127.0.0.1:%d: too many open files", i))
+		}
+		want(t, b, "http: Accept error: accept tcp 127.0.0.1:0: too many open files")
+		pass(Window)
+		want(t, b, "http: Accept error: accept tcp 127.0.0.1:4: too many open files ×4")
+		pass(Window)
+	})
+}
+
 // pass lets time pass for everybody.
 func pass(d time.Duration) {
 	timer := time.NewTimer(d)
