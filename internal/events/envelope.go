@@ -87,6 +87,9 @@ func validTraceParent(s string) bool {
 	if len(s) != 55 || strings.ToLower(s) != s {
 		return false
 	}
+	if s[:2] == "ff" || strings.Trim(s[3:35], "0") == "" || strings.Trim(s[36:52], "0") == "" {
+		return false // no version, and ids that stand for none
+	}
 	for i, c := range []byte(s) {
 		switch i {
 		case 2, 35, 52:

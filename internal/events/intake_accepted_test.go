@@ -103,6 +103,9 @@ func TestDecodeReadsTheRest(t *testing.T) {
 		"structured, trace":         {structured(`{"specversion":"1.0","id":"A-1","source":"/signup","type":"t","traceparent":"` + parent + `","tracestate":"vendor=1","data":` + data + `}`), traced},
 		"binary, percent-encoded":   {binary(data, replaceHeader("ce-id", "%41-1"), replaceHeader("ce-source", "%2Fsignup")), want},
 		"a broken trace is dropped": {binary(data, header("ce-traceparent", "00-zz"), header("ce-tracestate", "vendor=1")), want},
+		"a trace without an id":     {binary(data, header("ce-traceparent", "00-"+strings.Repeat("0", 32)+parent[35:])), want},
+		"a span without an id":      {binary(data, header("ce-traceparent", parent[:36]+strings.Repeat("0", 16)+"-01")), want},
+		"no version of a trace":     {binary(data, header("ce-traceparent", "ff"+parent[2:])), want},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			t.Parallel()
