@@ -40,7 +40,7 @@ func (w *Worker) handle(ctx context.Context, d delivery) (handedOver bool, err e
 		}
 	}
 	ctx, span := w.process(ctx, d, record)
-	defer span.End()
+	defer func() { end(span, err) }()
 	lost := false // our claim was overtaken; its delivery is no longer ours to return
 	for {
 		linkTo(ctx, record)
@@ -88,7 +88,7 @@ func (w *Worker) handle(ctx context.Context, d delivery) (handedOver bool, err e
 		switch {
 		case errors.Is(err, ledger.ErrConflict):
 			// The answer is dropped; whoever overtook us asks first.
-			w.log.Warn("claim was overtaken, its answer is dropped", zap.Int64("domain_id", d.domainID))
+			w.log.Warn("claim was overtaken, its answer is dropped", zap.Int64("domain_id", d.domainID), traceID(claim.TraceParent))
 			if record, lost = current, true; record == nil {
 				return false, nil
 			}
@@ -97,7 +97,7 @@ func (w *Worker) handle(ctx context.Context, d delivery) (handedOver bool, err e
 			}
 		case err != nil:
 			// Not known whether it was stored: the lease ends, and the next one asks first.
-			w.log.Error("outcome not recorded; it will be looked up when the lease has ended", zap.Int64("domain_id", d.domainID), zap.Error(err))
+			w.log.Error("outcome not recorded; it will be looked up when the lease has ended", zap.Int64("domain_id", d.domainID), traceID(claim.TraceParent), zap.Error(err))
 			return false, nil
 		default:
 			w.ack(d.msg, faults.AckOutcome)

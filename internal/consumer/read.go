@@ -60,7 +60,7 @@ func (w *Worker) readAccepted(ctx context.Context, msg jetstream.Msg, from sourc
 		return nil, err
 	}
 	if accepted.ReferenceDropped {
-		w.log.Warn("reference dropped: not a string of at most 200 bytes", zap.Int64("domain_id", accepted.DomainID))
+		w.log.Warn("reference dropped: not a string of at most 200 bytes", zap.Int64("domain_id", accepted.DomainID), traceID(accepted.TraceParent))
 	}
 	mark := w.Ledger.Mark()
 	if m.StoredAt.Before(mark.Accepted) {

@@ -2,6 +2,8 @@ package tracing
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"slices"
@@ -232,6 +234,25 @@ func TestOverGRPC(t *testing.T) {
 		default:
 			t.Fatalf("nothing came: %v", logs.All())
 		}
+	}
+}
+
+func TestCertificateIsChecked(t *testing.T) {
+	t.Parallel()
+	c := tracingtest.StartTLS(t)
+	tracing, logs := start(t, c.URL, plain)
+	tracing.spans(1)
+	tracing.Stop()
+	if all := logs.All(); len(all) != 1 || !strings.Contains(all[0].ContextMap()["because"].(string), "OTEL_EXPORTER_OTLP_CERTIFICATE") || len(c.Spans()) > 0 {
+		t.Errorf("%d spans came, says %v", len(c.Spans()), all)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(c.Certificate())
+	tracing, logs = start(t, c.URL, func(o *Options) { o.TLS = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12} })
+	tracing.spans(1)
+	tracing.Stop()
+	if len(c.Spans()) != 1 {
+		t.Errorf("%d spans came, says %v", len(c.Spans()), logs.All())
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
+	"go.uber.org/zap"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 )
@@ -36,8 +37,23 @@ type Collector struct {
 // Start starts one, which the test ends.
 func Start(t testing.TB) *Collector {
 	t.Helper()
+	c := newCollector(t)
+	c.Server.Start()
+	return c
+}
+
+// StartTLS is Start of one that speaks TLS alone, with a certificate that httptest signs.
+func StartTLS(t testing.TB) *Collector {
+	t.Helper()
+	c := newCollector(t)
+	c.Config.ErrorLog = zap.NewStdLog(zap.NewNop())
+	c.Server.StartTLS()
+	return c
+}
+
+func newCollector(t testing.TB) *Collector {
 	c := &Collector{t: t}
-	c.Server = httptest.NewServer(http.HandlerFunc(c.take))
+	c.Server = httptest.NewUnstartedServer(http.HandlerFunc(c.take))
 	t.Cleanup(c.Close)
 	return c
 }
