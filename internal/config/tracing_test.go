@@ -57,6 +57,15 @@ func TestCollectorOfTracesOverAll(t *testing.T) {
 	}
 }
 
+func TestCollectorInTheSettingsFile(t *testing.T) {
+	t.Parallel()
+	file := write(t, "worker.yaml", "otel_exporter_otlp_endpoint: http://file:4318\notel_service_name: activations\n")
+	c := mustLoad(t, flagsOf(t, "--config", file), "OTEL_SERVICE_NAME=over")
+	if o, on := c.Tracing.Collector(); !on || o.Endpoint != "http://file:4318/v1/traces" || c.Tracing.ServiceName != "over" || len(c.Warnings) > 0 {
+		t.Errorf("got %+v, %+v, warnings %q", o, c.Tracing, c.Warnings)
+	}
+}
+
 func TestStandardSettingsNotUnderstood(t *testing.T) {
 	t.Parallel()
 	for setting, want := range map[string]string{

@@ -61,7 +61,8 @@ func newExporter(ctx context.Context, o Options) (sdk.SpanExporter, *atomic.Int3
 			// Headers, a key perhaps, are for this collector alone.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}),
-		otlptracehttp.WithHeaders(nil), // through sets them
+		otlptracehttp.WithHeaders(nil),         // through sets them
+		otlptracehttp.WithTLSClientConfig(nil), // and knows whom to trust
 		otlptracehttp.WithCompression(otlptracehttp.NoCompression),
 		otlptracehttp.WithEncoding(otlptracehttp.EncodingProtobuf),
 	}

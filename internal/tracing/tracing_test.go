@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -253,6 +256,25 @@ func TestCertificateIsChecked(t *testing.T) {
 	tracing.Stop()
 	if len(c.Spans()) != 1 {
 		t.Errorf("%d spans came, says %v", len(c.Spans()), logs.All())
+	}
+}
+
+// The exporter reads the environment by itself too, and would not start with a certificate it has no use for. The test sets it,
+// and so runs alone.
+func TestCertificateForAnEndpointInClear(t *testing.T) {
+	c := tracingtest.Start(t)
+	signed := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: tracingtest.StartTLS(t).Certificate().Raw})
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(path, signed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", path)
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "from=environment,%%")
+	tracing, logs := start(t, c.URL, plain)
+	tracing.spans(1)
+	tracing.Stop()
+	if requests := c.Requests(); len(requests) != 1 || requests[0].Header.Get("from") != "" || logs.Len() > 0 {
+		t.Errorf("%d requests came, says %v", len(requests), logs.All())
 	}
 }
 
