@@ -11,11 +11,14 @@ const (
 	MetadataLedger   = "activation-ledger"          // of the consumer on the intake: the [Mark] of the ledger that knows what it has delivered
 )
 
+// MetadataSourced stands at the stream that sources the activated events: its last sequence when it was made to source anew.
+const MetadataSourced = "activation-sourced-anew"
+
 // Mark tells a ledger from another of the same name. A stream that was deleted and made anew has another one, and
 // knows nothing of the customers who were activated before. The zero value marks none.
 type Mark struct {
 	Stream   string
-	Created  time.Time // by the server; a restored stream keeps it, except on a cluster
+	Created  time.Time // by the server; a stream restored from a backup has another (nats-server 2.15.2), one in a copied directory the same
 	Accepted time.Time // zero: never
 }
 

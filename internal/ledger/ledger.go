@@ -136,7 +136,17 @@ func (l *Ledger) Load(ctx context.Context, domainID int64) (*events.Record, erro
 	if err != nil || m == nil {
 		return nil, err
 	}
-	return m.record()
+	return l.record(m)
+}
+
+// record reads a state record to be acted on. What was stored before an operator accepted this ledger may be older than
+// what the lost one knew: a customer who waits or has failed here may be active, so the partner is asked first.
+func (l *Ledger) record(m *stored) (*events.Record, error) {
+	r, err := m.record()
+	if err == nil && r.StoredAt.Before(l.Mark().Accepted) && (r.State == events.Deferred || r.State == events.Failed) {
+		r.LookFirst = true
+	}
+	return r, err
 }
 
 // record reads a state record.

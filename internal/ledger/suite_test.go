@@ -32,6 +32,7 @@ var cases = []struct {
 
 	{"the sequences of another ledger tell it", testSequencesGoOn},
 
+	{"who waited before the ledger was accepted is looked up first", testFromBefore},
 	{"a foreign record is left alone", testForeign},
 	{"nothing there is no record", testNothing},
 	{"history is what is kept, oldest first", testHistory},

@@ -152,7 +152,7 @@ func (l *Ledger) write(ctx context.Context, r *events.Record, expected uint64) (
 				if m == nil {
 					return nil, fmt.Errorf("write %s of domain %d: %w", r.State, r.DomainID, ErrConflict)
 				}
-				current, decodeErr := m.record()
+				current, decodeErr := l.record(m)
 				if decodeErr != nil {
 					return nil, decodeErr
 				}
