@@ -15,7 +15,7 @@ import (
 )
 
 func setupCommand() *cobra.Command {
-	var check, withIntake, rebind, accept bool
+	var check, withIntake, rebind, accept, hold bool
 	var rewind, publish string
 	cmd := &cobra.Command{
 		Use:   "setup",
@@ -28,7 +28,8 @@ who is active. Customers announced before that are looked up before they are act
   worker setup --check
   worker setup --publish-stream CUSTOMER
   worker setup --rewind-intake 2026-11-01T00:00:00Z
-  worker setup --accept-ledger --rewind-intake 2026-11-01T00:00:00Z`,
+  worker setup --hold-publish
+  worker setup --accept-ledger --rewind-intake 2026-11-01T00:00:00Z --hold-publish`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := config.Load(cmd.Flags(), os.Environ())
@@ -43,8 +44,9 @@ who is active. Customers announced before that are looked up before they are act
 					return usageError{fmt.Errorf("--rewind-intake: %q is no time: wanted RFC 3339, such as 2026-11-01T00:00:00Z", rewind)}
 				}
 			}
-			if check && (rebind || accept || rewind != "" || publish != "") {
-				return usageError{errors.New("--check changes nothing: leave out --rewind-intake, --rebind-partner, --accept-ledger and --publish-stream")}
+			layout.HoldPublish = hold
+			if check && (hold || rebind || accept || rewind != "" || publish != "") {
+				return usageError{errors.New("--check changes nothing: leave out --rewind-intake, --rebind-partner, --accept-ledger, --publish-stream and --hold-publish")}
 			}
 			if rebind && layout.Binding == (broker.Binding{}) {
 				return usageError{errors.New("--rebind-partner needs the LINEWORKS_ credentials of the partner to bind to")}
@@ -70,6 +72,18 @@ who is active. Customers announced before that are looked up before they are act
 				}
 				fmt.Fprintln(out, "everything is as declared")
 				return nil
+			}
+			if hold {
+				change, err := broker.Hold(ctx, js, layout)
+				if err != nil {
+					return err
+				}
+				if change != (broker.Change{}) {
+					fmt.Fprintln(out, change)
+				}
+				if !rebind && !accept && !withIntake && rewind == "" && publish == "" {
+					return nil // the ledger may be gone
+				}
 			}
 			if rebind {
 				change, err := broker.Rebind(ctx, js, layout)
@@ -127,6 +141,7 @@ who is active. Customers announced before that are looked up before they are act
 	f.BoolVar(&withIntake, "with-intake", false, "create the intake stream too, which is otherwise the signup pipeline's")
 	f.StringVar(&rewind, "rewind-intake", "", "read the intake again from a `TIME` (RFC 3339)")
 	f.StringVar(&publish, "publish-stream", "", "create a stream `NAME` that has the activated events alone, as customer.activated.<id>")
+	f.BoolVar(&hold, "hold-publish", false, "let what sources the activated events take no more of them until the next setup, before a ledger is restored")
 	f.BoolVar(&accept, "accept-ledger", false, "go on with the ledger that is there, or a new one, after the one before was lost")
 	f.BoolVar(&rebind, "rebind-partner", false, "bind the ledger to the partner and tenant now configured")
 	config.Flags(f, config.GroupNATS, config.GroupPartner, config.GroupStreams)

@@ -53,6 +53,9 @@ func (m *mender) run(ctx context.Context, now time.Time) error {
 		if before != after {
 			m.changes = append(m.changes, bindingChange(info.Config.Name, before, after))
 		}
+		if err := gather(&m.left, m.sourceAnew(ctx, info)); err != nil {
+			return err
+		}
 	}
 	if has[work] != nil {
 		for _, spec := range m.layout.ofWork() {

@@ -34,6 +34,8 @@ type Layout struct {
 	AckWait       time.Duration // of the consumers; 0: 30 s
 	MaxAckPending int           // of the consumers; below 1000: 1000
 
+	HoldPublish bool // what sources the activated events is left held, see [Hold]
+
 	Binding Binding // whose customers these are; zero (no credentials): not checked
 
 	Ledger events.Mark // which one the caller has worked on; zero: not known yet

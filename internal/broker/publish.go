@@ -57,6 +57,7 @@ func (m *mender) publish(ctx context.Context, name string) error {
 		}
 	}
 	spec := publishStream(m.layout, name)
+	spec.config.Metadata = marked(nil, markOf(info))
 	is, made, err := m.makeStream(ctx, spec.config)
 	switch {
 	case err != nil:
@@ -107,9 +108,9 @@ func sourcesFrom(c jetstream.StreamConfig, ledger string) bool {
 		c.Sources[0].SubjectTransforms[0].Source == events.SubjectState(events.Activated)
 }
 
-// published finds the publish stream that the ledger's metadata names and that is not there.
-func (p *plan) published(ctx context.Context, config jetstream.StreamConfig) error {
-	name := config.Metadata[events.MetadataPublish]
+// published finds the publish stream that the ledger's metadata names and that is not there, or has stalled.
+func (p *plan) published(ctx context.Context, ledger *jetstream.StreamInfo) error {
+	name := ledger.Config.Metadata[events.MetadataPublish]
 	if name == "" {
 		return nil
 	}
@@ -117,6 +118,13 @@ func (p *plan) published(ctx context.Context, config jetstream.StreamConfig) err
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		p.drifts = append(p.drifts, Drift{Object: "stream " + name, Is: "missing", Wants: "there", Do: "`worker setup --publish-stream " + name + "`"})
 		return nil
+	}
+	if err != nil {
+		return gather(&p.drifts, err)
+	}
+	s, err := p.stalled(ctx, ledger, name)
+	if err == nil && s != nil {
+		p.drifts = append(p.drifts, s.drift())
 	}
 	return gather(&p.drifts, err)
 }

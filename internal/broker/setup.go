@@ -47,7 +47,7 @@ func (p *plan) run(ctx context.Context, now time.Time) error {
 		note(p, compareStream(spec, info))
 		if spec.role == ledger {
 			p.binding(info.Config)
-			if err := p.published(ctx, info.Config); err != nil {
+			if err := p.published(ctx, info); err != nil {
 				return err
 			}
 		}
