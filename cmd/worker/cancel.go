@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"unicode/utf8"
@@ -45,26 +48,84 @@ attempted yet; a replay that is still queueing ends. They can be replayed or ann
 }
 
 func forgetCommand() *cobra.Command {
-	var why, as string
+	var why, as, file string
+	var unknown bool
 	cmd := &cobra.Command{
 		Use:   "forget <id>…",
 		Short: "Erase what is kept of a customer",
 		Long: `Erases a customer's records, timer, pending requests, rejected announcements and published event. What stays is
 that the customer was forgotten, by whom, when and why, so that an old announcement does not bring the customer back; a
 new one does. It is refused while an attempt is under way. What cannot be reached is named: the signup pipeline's own
-stream, for one. The bytes leave the disk of NATS when it next compacts.`,
-		Example: `  worker forget 51200931 --why "erasure request 2026-118"`,
+stream, for one. The bytes leave the disk of NATS when it next compacts.
+
+A backup that is restored knows again who was forgotten since. --file reads a list that was kept of them, as worker list
+--state forgotten -o json prints it, or one id a line; with --unknown-too those are noted as well whom the backup does not
+know, so that their announcements, read again, do not bring them back.`,
+		Example: `  worker forget 51200931 --why "erasure request 2026-118"
+  worker list --state forgotten -o json > forgotten.jsonl
+  worker forget --file forgotten.jsonl --unknown-too --why "forgotten before the restore"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if file != "" && len(args) > 0 {
+				return usageError{errors.New("give domain ids or a file, not both")}
+			}
+			if file != "" {
+				var err error
+				if args, err = listedIDs(file, cmd.InOrStdin()); err != nil {
+					return err
+				}
+			}
 			if len(args) == 0 {
 				return usageError{errors.New("a domain id is wanted")}
 			}
-			_, err := simpleRequest(cmd, events.Request{ID: newRequestID(), Verb: events.VerbForget}, args, why, as)
+			_, err := simpleRequest(cmd, events.Request{ID: newRequestID(), Verb: events.VerbForget, UnknownToo: unknown}, args, why, as)
 			return err
 		},
 	}
+	cmd.Flags().StringVar(&file, "file", "", "read ids from a `FILE`, one a line or as worker list -o json prints them; - is standard input")
+	cmd.Flags().BoolVar(&unknown, "unknown-too", false, "note those too of whom there is no record: announcements made before now are then not acted on")
 	addRequestFlags(cmd.Flags(), &why, &as)
 	return cmd
 }
+
+// listedIDs reads a list of customers: domain ids, or lines of JSON that name one each. What they are is checked later.
+func listedIDs(file string, stdin io.Reader) (ids []string, err error) {
+	in := stdin
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--file: %w", err)}
+		}
+		defer func() { _ = f.Close() }()
+		in = f
+	}
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxListLine)
+	for n := 1; lines.Scan(); n++ {
+		text := strings.TrimSpace(lines.Text())
+		if strings.HasPrefix(text, "{") {
+			var listed struct {
+				DomainID json.Number `json:"domainId"`
+			}
+			if err := json.Unmarshal([]byte(text), &listed); err != nil {
+				return nil, usageError{fmt.Errorf("--file: line %d: %w; nobody was forgotten", n, err)}
+			}
+			text = listed.DomainID.String()
+			if text == "" {
+				return nil, usageError{fmt.Errorf("--file: line %d has no domainId; nobody was forgotten", n)}
+			}
+		}
+		if text != "" {
+			ids = append(ids, text)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, usageError{fmt.Errorf("--file: %w; nobody was forgotten", err)}
+	}
+	return ids, nil
+}
+
+// maxListLine is more than a line of worker list takes.
+const maxListLine = 64 << 10
 
 func addRequestFlags(fs *pflag.FlagSet, why, as *string) {
 	fs.StringVar(why, "why", "", "why, for the audit trail (needed)")

@@ -53,6 +53,14 @@ func TestATrueLedgerHasNoBreach(t *testing.T) {
 	hurried.store(activation.PutOffUntil(hurried.r, hurried.accepted, time.Now().Add(time.Hour), time.Now()))
 	hurried.succeed()
 
+	for _, back := range []bool{false, true} { // from an operator's list, after a restore
+		listed := w.customer()
+		listed.store(activation.Forgotten(activation.Unknown(listed.id), "tester", "forgotten before the restore"))
+		if back {
+			listed.announce().lookAndSucceed()
+		}
+	}
+
 	out := w.customer().announce()
 	out.claim(time.Minute).conclude([]activation.Answer{{Operation: activation.Activate, Kind: activation.NoToken, RetryAfter: -1, At: time.Now()}})
 	out.succeed()
@@ -71,7 +79,7 @@ func TestATrueLedgerHasNoBreach(t *testing.T) {
 	r := w.audit()
 	wantBreaches(t, r, nil)
 	for what, is := range map[string][2]int{
-		"customers": {r.Ledger.Customers, int(ids) - 1}, "activated": {r.Ledger.States[events.Activated], 13}, "forgotten": {r.Ledger.States[events.Forgotten], 2},
+		"customers": {r.Ledger.Customers, int(ids) - 1}, "activated": {r.Ledger.States[events.Activated], 14}, "forgotten": {r.Ledger.States[events.Forgotten], 3},
 		"takeovers": {r.Ledger.Takeovers, 3}, "shortened": {r.Ledger.Shortened, 1}, "active before": {r.Ledger.ActiveBefore, 1}, "foreign": {r.Ledger.Foreign, 0},
 		"unread": {r.Intake.Unread, 1}, "rejected": {r.Intake.Rejected, 1}, "rejections": {r.Intake.Rejections, 1},
 		"calls": {r.Partner.Calls, len(w.calls)}, "frozen": {r.Partner.Frozen, 0}, "read again": {r.Ledger.Read, 0},

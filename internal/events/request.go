@@ -58,6 +58,7 @@ type Request struct {
 	Selection    Selection `json:"selection,omitzero"`
 	AsOfSequence uint64    `json:"asOfSequence,omitempty"` // of the ledger, when the preview was made; 0: now
 	Rate         string    `json:"rate,omitempty"`         // replay: as in 30/m
+	UnknownToo   bool      `json:"unknownToo,omitempty"`   // forget: those too of whom there is no record, as after a restore
 }
 
 // Limits of a request, so that nobody can make a message that cannot be carried out.

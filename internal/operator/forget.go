@@ -43,6 +43,9 @@ func (j *job) erase(ctx context.Context, domainID int64) (lines []string, done b
 	var last *events.Record
 	for done = false; !done; {
 		r, err := j.Ledger.Load(ctx, domainID)
+		if err == nil && r == nil && j.request.UnknownToo {
+			r = activation.Unknown(domainID)
+		}
 		switch {
 		case errors.Is(err, events.ErrForeignRecord):
 			return []string{untouched(domainID, err)}, false, nil
@@ -58,7 +61,9 @@ func (j *job) erase(ctx context.Context, domainID int64) (lines []string, done b
 			lines = append(lines, fmt.Sprintf("%d was forgotten before; what may have been left is erased.", domainID))
 			done = true
 		default:
-			announced = fmt.Sprintf("message %d of stream %s, and older announcements of the customer there", r.Event.Sequence, r.Event.Stream)
+			if r.Event.Stream != "" {
+				announced = fmt.Sprintf("message %d of stream %s, and older announcements of the customer there", r.Event.Sequence, r.Event.Stream)
+			}
 			faults.Before(faults.ForgetRecord)
 			r, err = j.Ledger.Put(ctx, activation.Forgotten(r, j.request.User, j.request.Why), r.Sequence)
 			if errors.Is(err, ledger.ErrConflict) {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
+	"activation-worker/internal/activation"
 	"activation-worker/internal/broker"
 	"activation-worker/internal/broker/brokertest"
 	"activation-worker/internal/events"
@@ -461,6 +462,36 @@ func TestForgetErasesACustomerInEveryState(t *testing.T) {
 				t.Error("another customer is gone")
 			}
 		})
+	}
+}
+
+// After a restore an operator's list knows of more than the ledger: their announcements are still in the intake.
+func TestForgetNotesWhoHasNoRecordWhereAsked(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	d.customer(1, events.Activated)
+	d.staff()
+	for range 2 { // the second time all are forgotten already
+		p := d.ask(events.Request{Verb: events.VerbForget, IDs: []int64{1, 2}, UnknownToo: true, Why: "restored"})
+		if p.Failed || p.Done != 2 {
+			t.Fatalf("progress %+v", p)
+		}
+		if r := d.load(1); r.State != events.Forgotten || r.WasState != events.Activated {
+			t.Errorf("the known one: %+v", r)
+		}
+		r := d.load(2)
+		if r == nil || r.State != events.Forgotten || r.WasState != "" || r.Round != 1 || r.By == "" || r.Why != "restored" {
+			t.Fatalf("the unknown one: %+v", r)
+		}
+		for stored, want := range map[time.Duration]activation.Step{-time.Second: activation.Done, time.Second: activation.Anew} {
+			cue := activation.Cue{Event: &events.EventRef{ID: "any", StoredAt: r.StoredAt.Add(stored)}}
+			if got := activation.Next(r, cue, time.Now()).Step; got != want {
+				t.Errorf("an announcement stored %s after it: %s, want %s", stored, got, want)
+			}
+		}
+	}
+	if p := d.ask(events.Request{Verb: events.VerbForget, IDs: []int64{3}}); p.Failed || d.load(3) != nil {
+		t.Errorf("not asked for: %+v, %+v", p, d.load(3))
 	}
 }
 
