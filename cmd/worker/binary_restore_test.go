@@ -5,138 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"activation-worker/internal/broker/brokertest"
 	"activation-worker/internal/events"
-	"activation-worker/internal/partnerapi/simulator"
 )
-
-// restoreEnv are a worker's settings where customers' DNS is looked at often, and forced calls are soon.
-func restoreEnv(more ...string) []string {
-	return settings([]string{"WORKER_DNS_SCHEDULE=watch=1s/1s,call=1h", "WORKER_BACKOFF=transient=1h,unknown_outcome=1s", "WORKER_SWEEP_INTERVAL=3s"}, more)
-}
-
-// bare are settings without the partner's: a worker that starts with them takes no work, and carries out what operators ask for.
-func bare(env []string) []string {
-	var rest []string
-	for _, e := range env {
-		if !strings.HasPrefix(e, "LINEWORKS_CLIENT") && !strings.HasPrefix(e, "LINEWORKS_SERVICE") && !strings.HasPrefix(e, "LINEWORKS_PRIVATE") {
-			rest = append(rest, e)
-		}
-	}
-	return rest
-}
-
-// batch is who is announced for a test of a restore, by what becomes of them.
-type batch struct {
-	activated, waiting, failed, forgotten []int64
-}
-
-// announceBatch announces customers: of each ten, six are activated, one waits for its DNS records, one is refused for
-// some time, and two are activated and then forgotten.
-func (s *site) announceBatch(first int64, count, refusals int) (c batch) {
-	s.t.Helper()
-	for i := range count {
-		id := first + int64(i)
-		customer := simulator.Customer{DomainID: id, Domain: fmt.Sprintf("team-%d.example", id), Terms: true, DNS: true}
-		switch i % 10 {
-		case 6:
-			c.waiting, customer.DNS = append(c.waiting, id), false
-		case 7:
-			c.failed = append(c.failed, id)
-			no := simulator.Fault(fmt.Sprintf("400:NO_%d", id)) // the same for many would be nobody's fault
-			s.partner.Script(id, simulator.OpActivate, slices.Repeat([]simulator.Fault{no}, refusals)...)
-		case 8, 9:
-			c.forgotten = append(c.forgotten, id)
-		default:
-			c.activated = append(c.activated, id)
-		}
-		s.partner.Add(customer)
-		s.announce(fmt.Sprintf(`{"domainId":%d}`, id))
-	}
-	return c
-}
-
-// settle waits until all have become what they become, and forgets who is to be forgotten.
-func (s *site) settle(c batch, env []string, w *proc) {
-	s.t.Helper()
-	s.awaitAll(c.activated, events.Activated, w)
-	s.awaitAll(c.waiting, events.Deferred, w)
-	s.awaitAll(c.failed, events.Failed, w)
-	s.awaitAll(c.forgotten, events.Activated, w)
-	invoke(s.t, "", env, about("forget", c.forgotten, "--why", "erasure request")...).want(s.t, exitDone)
-	s.awaitAll(c.forgotten, events.Forgotten, w)
-}
-
-func (s *site) awaitAll(ids []int64, state events.State, w *proc) {
-	s.t.Helper()
-	for _, id := range ids {
-		s.await(id, state, w)
-	}
-}
-
-// about is a command about some customers.
-func about(verb string, ids []int64, flags ...string) []string {
-	args := []string{verb}
-	for _, id := range ids {
-		args = append(args, strconv.FormatInt(id, 10))
-	}
-	return append(args, flags...)
-}
-
-// published are the customers whom a stream of activated events tells, each with how often.
-func (s *site) published(stream string) map[string]int {
-	s.t.Helper()
-	st, err := s.js.Stream(s.t.Context(), stream)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	info, err := st.Info(s.t.Context(), jetstream.WithSubjectFilter(">"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	times := map[string]int{}
-	for subject, n := range info.State.Subjects {
-		times[subject] = int(n)
-	}
-	return times
-}
-
-// hear notes the subjects of what a stream takes from now on, also of what is erased later.
-func (s *site) hear(stream string) *sync.Map {
-	s.t.Helper()
-	cons, err := s.js.OrderedConsumer(s.t.Context(), stream, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverNewPolicy})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var heard sync.Map
-	hearing, err := cons.Consume(func(m jetstream.Msg) { heard.Store(m.Subject(), true) })
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() {
-		hearing.Stop()
-		<-hearing.Closed()
-	})
-	return &heard
-}
-
-// serverNow is the time by the server's clock.
-func (s *site) serverNow() time.Time {
-	s.t.Helper()
-	st, err := s.js.Stream(s.t.Context(), "SIGNUP")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return st.CachedInfo().TimeStamp
-}
 
 // TestRestore: the ledger is restored from a backup, after which 200 more were activated, waiting, failed and forgotten.
 func TestRestore(t *testing.T) {
@@ -166,11 +42,9 @@ func TestRestore(t *testing.T) {
 	before.activated = before.activated[2:]
 	invoke(t, "", env, about("forget", gone, "--why", "erasure request")...).want(t, exitDone)
 	list := invoke(t, "", env, "list", "--state", "forgotten", "-o", "json").want(t, exitDone)
-	file := filepath.Join(t.TempDir(), "forgotten.jsonl")
-	if err := os.WriteFile(file, []byte(list.stdout), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := listFile(t, list.stdout)
 	forgotten := append(append(before.forgotten, after.forgotten...), gone...)
+	s.awaitPublished("CUSTOMER", slices.Concat(before.activated, before.waiting, before.failed, after.activated)...)
 	published := s.published("CUSTOMER")
 	w.stop()
 
@@ -180,7 +54,7 @@ func TestRestore(t *testing.T) {
 		}
 	}
 	invoke(t, "", env, "setup", "--hold-publish").want(t, exitDone, "CUSTOMER", "held")
-	heard := s.hear("CUSTOMER")
+	heard := s.hear("CUSTOMER", s.lastSequence("CUSTOMER")+1)
 	brokertest.Restore(t, s.js.Conn(), "ACTIVATION", saved)
 	invoke(t, "", env, "setup", "--accept-ledger", "--rewind-intake", backedUpAt.Add(-time.Minute).Format(time.RFC3339), "--hold-publish").want(t, exitDone)
 
@@ -212,17 +86,8 @@ func TestRestore(t *testing.T) {
 	s.await(after.waiting[0], events.Activated, w)
 	w.stop()
 
-	j := s.partner.Journal()
-	for _, breach := range j.Check() {
-		t.Error(breach)
-	}
-	active := map[int64]bool{}
-	for _, c := range j.Calls {
-		if c.Op == simulator.OpActivate && active[c.DomainID] {
-			t.Errorf("%d was active when it was activated again", c.DomainID)
-		}
-		active[c.DomainID] = active[c.DomainID] || c.Applied
-	}
+	s.calledOnce()
+	s.awaitPublished("CUSTOMER", after.waiting[0], newcomer)
 	now := s.published("CUSTOMER")
 	for _, id := range forgotten {
 		if r := s.newest(id); r == nil || r.State != events.Forgotten {
@@ -238,10 +103,87 @@ func TestRestore(t *testing.T) {
 			t.Errorf("%s is not published any more", subject)
 		}
 	}
-	for _, id := range append(after.waiting[:1], newcomer) {
-		if now[events.PublishedSubject(fmt.Sprint(id))] != 1 {
-			t.Errorf("%d is not published", id)
+	invoke(t, "", s.env("WORKER_SWEEP_INTERVAL=1s"), "doctor", "--audit").want(t, exitDone)
+}
+
+// TestRestoreOfADirectory: the embedded server's data directory is replaced by a copy of it. The intake goes back too, so
+// the pipeline announces again who was announced since.
+func TestRestoreOfADirectory(t *testing.T) {
+	t.Parallel()
+	s, listen := newEmbeddedSite(t)
+	data := filepath.Join(t.TempDir(), "data")
+	env := embeddedEnv(s, listen, restoreEnv("WORKER_DATA_DIR="+data, "LINEWORKS_RATE=0", "LINEWORKS_SUSTAINED_RATE=0", "WORKER_LOG_LEVEL=debug")...)
+	start := func(env []string) *proc {
+		w := startWorker(t, env...)
+		w.awaitCheck("nats", true)
+		_, s.js = brokertest.Connect(t, "nats://"+listen)
+		return w
+	}
+	w := start(env)
+	w.AwaitReady(startTimeout)
+	invoke(t, "", env, "setup", "--publish-stream", "CUSTOMER").want(t, exitDone)
+	before := s.announceBatch(51710001, 20, 1)
+	s.settle(before, env, w)
+	s.awaitRead(w, 20)
+	s.awaitPublished("CUSTOMER", before.activated...)
+	w.stop()
+	saved := filepath.Join(t.TempDir(), "saved")
+	if err := os.CopyFS(saved, os.DirFS(data)); err != nil {
+		t.Fatal(err)
+	}
+
+	w = start(env)
+	after := s.announceBatch(51710101, 40, 5)
+	s.settle(after, env, w)
+	for _, id := range before.waiting {
+		s.partner.SetDNS(id, true)
+	}
+	s.awaitAll(before.waiting, events.Activated, w)
+	invoke(t, "", env, about("forget", before.activated[:1], "--why", "erasure request")...).want(t, exitDone)
+	forgotten := listFile(t, invoke(t, "", env, "list", "--state", "forgotten", "-o", "json").want(t, exitDone).stdout)
+	w.stop()
+
+	if err := os.RemoveAll(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(data, os.DirFS(saved)); err != nil {
+		t.Fatal(err)
+	}
+	w = start(bare(env))
+	var since strings.Builder
+	for id := 51710101; id <= 51710140; id++ {
+		fmt.Fprintln(&since, id)
+	}
+	invoke(t, "", env, "submit", "--backfill", "--file", listFile(t, since.String())).want(t, exitDone)
+	invoke(t, "", env, "setup", "--accept-ledger").want(t, exitDone)
+	from := s.lastSequence("CUSTOMER") + 1
+	whilePaused := s.hear("CUSTOMER", from)
+	invoke(t, "", env, "forget", "--file", forgotten, "--unknown-too", "--why", "forgotten before the restore").want(t, exitDone)
+	w.stop()
+
+	w = start(env)
+	heard := s.hear("CUSTOMER", from)
+	s.awaitRead(w, 60)
+	s.awaitAll(before.activated[1:], events.Activated, w)
+	s.awaitAll(before.waiting, events.Activated, w)
+	s.awaitAll(before.failed, events.Failed, w)
+	s.awaitAll(after.activated, events.Activated, w)
+	s.awaitAll(after.failed, events.Failed, w)
+	s.awaitAll(after.waiting, events.Deferred, w)
+	gone := append(append(before.forgotten, after.forgotten...), before.activated[0])
+	s.awaitAll(gone, events.Forgotten, w)
+	const newcomer = 51710901
+	s.customer(newcomer)
+	s.await(newcomer, events.Activated, w)
+	s.calledOnce()
+	s.awaitPublished("CUSTOMER", newcomer)
+	for _, id := range gone {
+		for _, h := range []*sync.Map{whilePaused, heard} {
+			if _, told := h.Load(events.PublishedSubject(fmt.Sprint(id))); told {
+				t.Errorf("%d was forgotten and is published", id)
+			}
 		}
 	}
-	invoke(t, "", s.env("WORKER_SWEEP_INTERVAL=1s"), "doctor", "--audit").want(t, exitDone)
+	invoke(t, "", settings(env, []string{"WORKER_SWEEP_INTERVAL=1s"}), "doctor", "--audit").want(t, exitDone)
+	w.stop()
 }
