@@ -139,11 +139,16 @@ func (l *Ledger) Load(ctx context.Context, domainID int64) (*events.Record, erro
 	return l.record(m)
 }
 
+// noticed is within what time each worker knows of an acceptance: what one has written before that, as a look at DNS,
+// was made of a record that is from before it.
+const noticed = 15 * time.Second
+
 // record reads a state record to be acted on. What was stored before an operator accepted this ledger may be older than
 // what the lost one knew: a customer who waits or has failed here may be active, so the partner is asked first.
 func (l *Ledger) record(m *stored) (*events.Record, error) {
 	r, err := m.record()
-	if err == nil && r.StoredAt.Before(l.Mark().Accepted) && (r.State == events.Deferred || r.State == events.Failed) {
+	accepted := l.Mark().Accepted
+	if err == nil && !accepted.IsZero() && r.StoredAt.Before(accepted.Add(noticed)) && (r.State == events.Deferred || r.State == events.Failed) {
 		r.LookFirst = true
 	}
 	return r, err

@@ -20,6 +20,7 @@ func testFromBefore(t *testing.T, _ *place, w *world) {
 		return func(o *ledger.Options) { o.Mark = func() events.Mark { return mark } }
 	}
 	before := w.ledger(t, accepted(time.Now().Add(-time.Hour)))
+	justNow := w.ledger(t, accepted(time.Now().Add(-time.Second))) // by a worker that did not know it yet
 	since := w.ledger(t, accepted(time.Now().Add(time.Hour)))
 	never := w.ledger(t)
 	for state, want := range map[events.State]bool{
@@ -31,7 +32,7 @@ func testFromBefore(t *testing.T, _ *place, w *world) {
 		for name, c := range map[string]struct {
 			l    *ledger.Ledger
 			want bool
-		}{"stored after it": {before, false}, "stored before it": {since, want}, "never accepted": {never, false}} {
+		}{"stored after it": {before, false}, "stored before it": {since, want}, "stored just after it": {justNow, want}, "never accepted": {never, false}} {
 			r, err := c.l.Load(limited(t), id)
 			if err != nil || r.LookFirst != c.want {
 				t.Errorf("%s, %s: %+v, %v", state, name, r, err)
