@@ -41,7 +41,7 @@ func buildWorker(t testing.TB) string {
 	path := filepath.Join(binary.dir, "worker")
 	binary.once.Do(func() {
 		// Without the first caller's context: the others need the binary too.
-		binary.err = buildInto(context.Background(), path)
+		binary.err = buildInto(context.Background(), path, detecting...)
 	})
 	if binary.err != nil {
 		t.Fatalf("building the worker: %v", binary.err)
@@ -99,7 +99,12 @@ func startWith(t testing.TB, path string, env []string, change func(*exec.Cmd), 
 		_ = p.cmd.Wait() // the state tells
 		close(p.ended)
 	}()
-	t.Cleanup(p.Kill)
+	t.Cleanup(func() {
+		p.Kill()
+		if _, race, found := strings.Cut(p.stderr.String(), "WARNING: DATA RACE"); found {
+			t.Errorf("worker %s has a data race:%s", strings.Join(args, " "), race)
+		}
+	})
 	return p
 }
 

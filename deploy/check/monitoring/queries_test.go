@@ -1,9 +1,12 @@
 package monitoring
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"activation-worker/deploy/check/deploytest"
 )
 
 // mayBeEmpty are the queries of the dashboard, by panel, that have nothing to show on a worker that is well.
@@ -30,6 +33,7 @@ func dashboardIsFilled(s *scene) {
 	s.holds(`sum(activation_outcomes_total{job="$job",outcome="activated"}) >= 15`)
 	s.holds(`count(activation_customers{job="$job"})`)
 
+	s.isTakenByPromtool()
 	d := shippedDashboard(s.t)
 	since := began.Add(-30 * time.Second)
 	for _, q := range d.queries() {
@@ -53,6 +57,20 @@ func dashboardIsFilled(s *scene) {
 		if r.Record != "" && !shows(found) {
 			s.t.Errorf("rule %s: nothing to record", r.name())
 		}
+	}
+}
+
+// isTakenByPromtool holds what the worker serves against Prometheus' own conventions.
+func (s *scene) isTakenByPromtool() {
+	s.t.Helper()
+	status, served := deploytest.Get(s.t, "http://"+s.http[0]+"/metrics")
+	if status != 200 || !strings.Contains(served, "\nactivation_build_info{") {
+		s.t.Fatalf("/metrics answers %d:\n%s", status, served)
+	}
+	check := exec.CommandContext(s.t.Context(), deploytest.Tool(s.t, "promtool"), "check", "metrics")
+	check.Stdin = strings.NewReader(served)
+	if said, err := check.CombinedOutput(); err != nil || len(said) > 0 {
+		s.t.Errorf("promtool check metrics: %v\n%s", err, said)
 	}
 }
 

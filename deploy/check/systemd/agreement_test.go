@@ -29,19 +29,10 @@ type spans struct {
 const spanActivate = "POST /partners/customers/{domainId}/activate"
 
 type span struct {
-	TraceID    string `json:"traceId"`
-	SpanID     string `json:"spanId"`
-	Name       string `json:"name"`
-	Attributes []struct {
-		Key   string `json:"key"`
-		Value struct {
-			Text string `json:"stringValue"`
-			Int  any    `json:"intValue"`
-		} `json:"value"`
-	} `json:"attributes"`
-	Links []struct {
+	TraceID string `json:"traceId"`
+	Name    string `json:"name"`
+	Links   []struct {
 		TraceID string `json:"traceId"`
-		SpanID  string `json:"spanId"`
 	} `json:"links"`
 }
 
@@ -76,7 +67,7 @@ func (c *spans) of(trace, name string) (found []span) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.all {
-		if s.TraceID == trace && s.Name == name {
+		if strings.EqualFold(s.TraceID, trace) && s.Name == name {
 			found = append(found, s)
 		}
 	}
@@ -86,7 +77,12 @@ func (c *spans) of(trace, name string) (found []span) {
 // steer tells the simulator what to do.
 func (s *site) steer(path, body string) {
 	s.t.Helper()
-	pem, err := os.ReadFile(s.settings["LINEWORKS_CA"])
+	partner := map[string]string{}
+	for _, line := range s.more {
+		key, value, _ := strings.Cut(line, "=")
+		partner[key] = value
+	}
+	pem, err := os.ReadFile(partner["LINEWORKS_CA"])
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -94,7 +90,7 @@ func (s *site) steer(path, body string) {
 	roots.AppendCertsFromPEM(pem)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
 	defer transport.CloseIdleConnections()
-	base, _, _ := strings.Cut(s.settings["LINEWORKS_API_URL"], "/v1.0")
+	base, _, _ := strings.Cut(partner["LINEWORKS_API_URL"], "/v1.0")
 	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, base+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
@@ -193,8 +189,9 @@ func TestWhatIsToldAgrees(t *testing.T) {
 	if err := os.WriteFile(known, []byte(`[{"status": 400, "code": "CONTRACT_ENDED", "reason": "refused"}]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.settings["WORKER_HTTP_ADDR"], s.settings["WORKER_CLASSIFICATION"], s.settings["WORKER_LOG_FORMAT"] = address, known, "json"
-	s.settings["OTEL_EXPORTER_OTLP_ENDPOINT"], s.settings["OTEL_EXPORTER_OTLP_PROTOCOL"] = traces.URL, "http/json"
+	s.settings["WORKER_HTTP_ADDR"] = address
+	s.more = append(s.more, "WORKER_CLASSIFICATION="+known, "WORKER_LOG_FORMAT=json",
+		"OTEL_EXPORTER_OTLP_ENDPOINT="+traces.URL, "OTEL_EXPORTER_OTLP_PROTOCOL=http/json")
 	worker := deploytest.Start(t, s.command("activation-worker.service"))
 	deploytest.AwaitStatus(t, "http://"+address+"/readyz", 200, worker)
 
@@ -267,6 +264,10 @@ func TestWhatIsToldAgrees(t *testing.T) {
 				t.Errorf("the log says of %s the trace %v, want %s", id, line["trace_id"], trace)
 			}
 		}
+	}
+	// The replayed attempt is in the same trace, and tied to the record that it found.
+	if replayed := traces.of(badTrace, "process redo"); len(replayed) == 0 || len(replayed[0].Links) == 0 || !strings.EqualFold(replayed[0].Links[0].TraceID, badTrace) {
+		t.Errorf("the replayed attempt has the spans %+v", replayed)
 	}
 	if n := measured(t, metrics, "activation_customers", `state="activated"`); n != 2 {
 		t.Errorf("%v customers are counted as activated, want 2", n)

@@ -122,10 +122,10 @@ func TestStopIsLongEnough(t *testing.T) {
 // site is what a unit's command line runs against: the three-node cluster, and a partner with a certificate of its own.
 type site struct {
 	*deploytest.Cluster
-	t         *testing.T
-	settings  map[string]string // values for the examples' settings
-	simulated []string          // what a worker of the real partner's does not set
-	files     map[string]string // what the credentials' files hold, by the name of a file
+	t        *testing.T
+	settings map[string]string // values for the examples' settings
+	more     []string          // settings that the examples do not have, such as those of a simulated partner
+	files    map[string]string // what the credentials' files hold, by the name of a file
 }
 
 func newSite(t *testing.T) *site {
@@ -144,7 +144,7 @@ func newSite(t *testing.T) *site {
 		case "LINEWORKS_CLIENT_ID", "LINEWORKS_SERVICE_ACCOUNT":
 			s.settings[key] = value
 		case "LINEWORKS_API_URL", "LINEWORKS_TOKEN_URL", "LINEWORKS_CA":
-			s.simulated = append(s.simulated, line)
+			s.more = append(s.more, line)
 		}
 	}
 	return s
@@ -172,7 +172,7 @@ func (s *site) command(name string) deploytest.Command {
 		}
 	}
 	if slices.Contains(u["Service"]["EnvironmentFile"], "/etc/activation-worker/worker.env") {
-		env = append(env, s.simulated...)
+		env = append(env, s.more...)
 	}
 	line := strings.Fields(u.one("ExecStart"))
 	if line[0] != "/usr/local/bin/worker" {
@@ -197,7 +197,7 @@ func TestUnitRuns(t *testing.T) {
 	}
 
 	// With settings that cannot be right systemd is not to try again.
-	s.simulated = append(s.simulated, "LINEWORKS_TIMEOUT=soon")
+	s.more = append(s.more, "LINEWORKS_TIMEOUT=soon")
 	u := shipped(t, "activation-worker.service")
 	_, stderr, status := deploytest.Run(t, s.command("activation-worker.service"))
 	if want := u.one("RestartPreventExitStatus"); strconv.Itoa(status) != want || u.one("Restart") != "on-failure" {
