@@ -1,13 +1,18 @@
 package main
 
 import (
+	"context"
+	"net"
+	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"activation-worker/internal/events"
 	"activation-worker/internal/partnerapi/simulator"
+	"activation-worker/internal/tracing/tracingtest"
 )
 
 // slowCall starts a worker whose activate request for the customer is under way: the partner has it and will not answer soon.
@@ -115,6 +120,95 @@ func TestBinaryStopsWhileNATSIsAway(t *testing.T) {
 		w.signal(syscall.SIGINT)
 		if code := w.Wait(8 * time.Second); code != exitDone {
 			t.Errorf("a worker %s: exit status %d after SIGINT, want 0; it said:\n%s", name, code, w.stderr.tail())
+		}
+	}
+}
+
+// TestBinaryStopsWhileNobodyAnswers: the network is gone without a word, to NATS, the partner and the collector, and what waits for
+// each of them in turn must not add up to more than is promised.
+func TestBinaryStopsWhileNobodyAnswers(t *testing.T) {
+	t.Parallel()
+	s := newSetUpSite(t)
+	between := newFreezer(t, s.nats.URL())
+	c := tracingtest.Start(t)
+	c.Answer = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	const timeout = 2 * time.Second
+	w := startWorker(t, s.env("NATS_URL="+between.url(), "LINEWORKS_TIMEOUT="+timeout.String(), "OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL)...)
+	w.AwaitReady(startTimeout)
+	s.partner.hold(51200001, heldUndone)
+	s.customer(51200001)
+	select {
+	case <-s.partner.held:
+	case <-time.After(workTimeout):
+		t.Fatalf("no activate request came; the worker said:\n%s", w.stderr.tail())
+	}
+	between.freeze()
+	began := time.Now()
+	w.Term()
+	if code := w.Wait(timeout + 20*time.Second); code != exitDone {
+		t.Errorf("exit status %d; the worker said:\n%s", code, w.stderr.tail())
+	}
+	if took := time.Since(began); took > timeout+10*time.Second {
+		t.Errorf("it took %s to end, LINEWORKS_TIMEOUT and ten seconds are promised; the worker said:\n%s", took, w.stderr.tail())
+	} else {
+		t.Logf("ended after %s", took)
+	}
+}
+
+// freezer stands between a client and a server, and passes nothing on any more once it is frozen.
+type freezer struct {
+	listener net.Listener
+	frozen   chan struct{}
+}
+
+func newFreezer(t *testing.T, url string) *freezer {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &freezer{l, make(chan struct{})}
+	var tasks sync.WaitGroup
+	t.Cleanup(tasks.Wait)
+	t.Cleanup(func() { _ = l.Close() })
+	tasks.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "nats://"))
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			context.AfterFunc(t.Context(), func() { _, _ = client.Close(), server.Close() })
+			tasks.Go(func() { f.pass(client, server) })
+			tasks.Go(func() { f.pass(server, client) })
+		}
+	})
+	return f
+}
+
+func (f *freezer) url() string { return "nats://" + f.listener.Addr().String() }
+
+func (f *freezer) freeze() { close(f.frozen) }
+
+// pass copies until there is an end; frozen, what comes is dropped.
+func (f *freezer) pass(from, to net.Conn) {
+	some := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(some)
+		select {
+		case <-f.frozen:
+		default:
+			if err == nil {
+				_, err = to.Write(some[:n])
+			}
+		}
+		if err != nil {
+			_, _ = from.Close(), to.Close()
+			return
 		}
 	}
 }

@@ -290,9 +290,12 @@ func passes(err error) bool {
 	return true
 }
 
+// flushTime is little, since the end is promised: a server that answers needs a moment.
+const flushTime = 500 * time.Millisecond
+
 func closeConnection(nc *nats.Conn) {
 	// What was acked last must leave before the connection does.
-	_ = nc.FlushTimeout(time.Second)
+	_ = nc.FlushTimeout(flushTime)
 	nc.Close()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
@@ -12,7 +13,11 @@ import (
 	"activation-worker/internal/tracing"
 )
 
-// tracerOf makes the spans of the service; nil where no collector is named. done sends the last of them.
+// spansUntil is until when, beyond a request's time and from the signal to stop on, spans are sent. Where nobody answers, NATS neither, the
+// worker's own end takes nearly all of the ten seconds that are promised.
+const spansUntil = 9 * time.Second
+
+// tracerOf makes the spans of the service; nil where no collector is named. done sends the last of them, as far as there is time.
 func tracerOf(ctx context.Context, c *config.Config, log *zap.Logger) (tracer trace.Tracer, done func(), err error) {
 	collector, on := c.Tracing.Collector()
 	if !on {
@@ -41,5 +46,6 @@ func tracerOf(ctx context.Context, c *config.Config, log *zap.Logger) (tracer tr
 		return nil, nil, usageError{err}
 	}
 	log.Info("traces are sent", zap.String("protocol", collector.Protocol))
-	return t.Tracer(), t.Stop, nil
+	unhook := context.AfterFunc(ctx, func() { time.AfterFunc(c.Partner.Timeout+spansUntil, t.Cut) })
+	return t.Tracer(), func() { unhook(); t.Stop() }, nil
 }

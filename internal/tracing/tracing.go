@@ -100,3 +100,6 @@ func (t *Tracing) Stop() {
 	}
 	t.sending.cut()
 }
+
+// Cut gives up on what is being sent, and on all that is sent later. A [Tracing.Stop] is then over at once.
+func (t *Tracing) Cut() { t.sending.cut() }
