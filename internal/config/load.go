@@ -67,6 +67,7 @@ func Load(flags *pflag.FlagSet, environ []string) (*Config, error) {
 	path := l.readSources(flags, environ)
 	c := l.fill()
 	l.check(c, flags, path)
+	l.excuse(c)
 	if err := l.faults.orNil(); err != nil {
 		return nil, err
 	}

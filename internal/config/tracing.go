@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -113,6 +114,24 @@ func checkTracing(c *Config) Faults {
 		return nil
 	}
 	return Faults{{Key: "OTEL_EXPORTER_OTLP_CLIENT_KEY", Problem: "and OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE belong together; wanted both or neither"}}
+}
+
+// excuse makes warnings of what is wrong with standard variables where no traces are sent: they are often set for all programs of a
+// machine, in words that other libraries know. An address that is none was meant to have traces sent; and what should be
+// the path of a secret may be the secret, which would be shown.
+func (l *loader) excuse(c *Config) {
+	if _, on := c.Tracing.Collector(); on {
+		return
+	}
+	off := c.Tracing.Disabled || c.Tracing.Exporter == "none"
+	l.faults = slices.DeleteFunc(l.faults, func(f Fault) bool {
+		s := l.known[f.Key]
+		needless := s.standard && !s.private && s.secret == nil && (off || !strings.HasSuffix(f.Key, "_ENDPOINT"))
+		if needless {
+			l.warnings = append(l.warnings, f.Error()+"; it is passed over, since no traces are sent")
+		}
+		return needless
+	})
 }
 
 // collector is the address of a trace collector: a URL, or host:port. Its errors do not show the value, since people

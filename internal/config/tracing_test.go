@@ -82,9 +82,41 @@ func TestStandardSettingsNotUnderstood(t *testing.T) {
 		"OTEL_RESOURCE_ATTRIBUTES=a":                            "key=value",
 		"OTEL_EXPORTER_OTLP_CERTIFICATE=/nowhere/ca.pem":        "names no file",
 	} {
-		got := faultsOf(t, flagsOf(t), setting).Error()
+		env := []string{setting}
+		if !strings.Contains(setting, "ENDPOINT=") {
+			env = append(env, "OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318")
+		}
+		got := faultsOf(t, flagsOf(t), env...).Error()
 		if name, _, _ := strings.Cut(setting, "="); !strings.HasPrefix(got, name+": ") || !strings.Contains(got, want) || strings.Contains(got, "hunter2") {
 			t.Errorf("%s: %s", setting, got)
 		}
+	}
+}
+
+// What other programs' libraries are told, perhaps in words that only they know, does not stop a worker that sends no traces.
+func TestStandardSettingsThatAreNotNeeded(t *testing.T) {
+	t.Parallel()
+	const bad = "OTEL_EXPORTER_OTLP_ENDPOINT=http://u:hunter2@c"
+	for setting, off := range map[string][]string{
+		"OTEL_TRACES_EXPORTER=zipkin":                    nil,
+		"OTEL_TRACES_EXPORTER=console,otlp":              nil,
+		"OTEL_TRACES_SAMPLER=xray":                       nil,
+		"OTEL_TRACES_SAMPLER_ARG=endpoint=http://x:1":    nil,
+		"OTEL_RESOURCE_ATTRIBUTES=a":                     nil,
+		"OTEL_EXPORTER_OTLP_TIMEOUT=10s":                 nil,
+		"OTEL_EXPORTER_OTLP_CERTIFICATE=/nowhere/ca.pem": nil,
+		"OTEL_SDK_DISABLED=1":                            nil,
+		bad:                                              {"OTEL_SDK_DISABLED=true"},
+		"OTEL_EXPORTER_OTLP_PROTOCOL=http":               {"OTEL_TRACES_EXPORTER=none", "OTEL_EXPORTER_OTLP_ENDPOINT=http://c"},
+	} {
+		c := mustLoad(t, flagsOf(t), append(off, setting)...)
+		name, _, _ := strings.Cut(setting, "=")
+		if len(c.Warnings) != 1 || !strings.HasPrefix(c.Warnings[0], name+": ") || strings.Contains(c.Warnings[0], "hunter2") {
+			t.Errorf("%s: warns %q", setting, c.Warnings)
+		}
+		if _, on := c.Tracing.Collector(); on {
+			t.Errorf("%s: traces are sent", setting)
+		}
+		printed(t, c)
 	}
 }
