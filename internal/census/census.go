@@ -22,7 +22,11 @@ type Options struct {
 	Interval time.Duration
 }
 
-const defaultInterval = 15 * time.Second
+const (
+	defaultInterval = 15 * time.Second
+	// keptFor is for how long counts say something that nothing was heard of since, not even that they are right.
+	keptFor = time.Minute
+)
 
 // Census counts customers. It is safe for concurrent use.
 type Census struct {
@@ -43,6 +47,7 @@ type Census struct {
 	subjects uint64
 	lag      uint64
 	known    bool
+	heard    time.Time // of the ledger, the last time
 }
 
 // anchor tells a stream from another of its name, or from an older state of it: a message, and when it was stored.
@@ -62,8 +67,8 @@ func New(o Options) *Census {
 }
 
 // Counts are the customers by state and reason, every key of the closed lists among them, and how many messages of the ledger
-// are not counted yet, as far as that is known. known is false until the ledger was read once, and while it is read anew because it is
-// not the one that was read before; then the counts say nothing.
+// are not counted yet, as far as that is known. known is false until the ledger was read once, while it is read anew because it is
+// not the one that was read before, and while it could not be read for a minute; then the counts say nothing.
 func (c *Census) Counts() (counts map[Key]int, lag uint64, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,7 +79,7 @@ func (c *Census) Counts() (counts map[Key]int, lag uint64, known bool) {
 			counts[key] = c.counts[i]
 		}
 	}
-	return counts, c.lag, c.known
+	return counts, c.lag, c.known && time.Since(c.heard) < keptFor
 }
 
 // reset forgets everybody, to count from the first message on.
@@ -102,7 +107,7 @@ func (c *Census) count(b events.Brief, left uint64) {
 		c.subjects += uint64(bits.OnesCount8(is.subjects)) - uint64(bits.OnesCount8(was.subjects))
 		return is
 	})
-	c.lag = left
+	c.lag, c.heard = left, time.Now()
 }
 
 // settled takes note of a reason that was found out.
@@ -121,7 +126,7 @@ func (c *Census) settled(id int64, index uint8) {
 func (c *Census) behind(left uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lag = left
+	c.lag, c.heard = left, time.Now()
 }
 
 // complete says that the counts are those of the whole ledger.
