@@ -124,9 +124,8 @@ func quotaOf(o quota.Outlook, now time.Time) metrics.Quota {
 	}
 	for _, use := range o.Uses() {
 		peak.Used[use.Operation], sustained.Used[use.Operation] = use.Peak, use.Sustained
-		if use.Left >= 0 {
+		if use.Left >= 0 { // within a minute, as the partner counts: of half an hour that says nothing
 			peak.Limit[use.Operation] = min(o.Peak.N, use.Peak+use.Left)
-			sustained.Limit[use.Operation] = min(o.InHalfAnHour(), use.Sustained+use.Left)
 		}
 		if until := now.Add(use.Paused); use.Paused > 0 && until.After(q.PausedUntil) {
 			q.PausedUntil = until
