@@ -4,7 +4,9 @@
 package repeats
 
 import (
+	"hash/maphash"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,7 +22,7 @@ const (
 	Window = time.Minute
 	// most is how many different ones are remembered; more make the oldest be summed up before its time.
 	most = 128
-	// longest is how much of a text tells one from another, in bytes.
+	// longest is how much of a text is remembered as it is, in bytes; of the rest a sum.
 	longest = 256
 )
 
@@ -81,7 +83,7 @@ func (s *sieve) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	if e.Level < zapcore.WarnLevel || marked {
 		return s.Core.Write(e, fields)
 	}
-	key := strings.Join([]string{e.LoggerName, e.Level.String(), mask(e.Message[:min(len(e.Message), longest)]), s.with, texts(fields)}, "\n")
+	key := strings.Join([]string{e.LoggerName, e.Level.String(), gist(e.Message), s.with, texts(fields)}, "\n")
 	if s.memory.keep(key, s.Core, e, fields) {
 		return nil
 	}
@@ -161,10 +163,21 @@ func texts(fields []zapcore.Field) string {
 			text = f.String
 		}
 		if text != "" {
-			b.WriteString(f.Key + "=" + mask(text[:min(len(text), longest)]) + "\n")
+			b.WriteString(f.Key + "=" + gist(text) + "\n")
 		}
 	}
 	return b.String()
+}
+
+var seed = maphash.MakeSeed()
+
+// gist is what tells a text from others, in few bytes.
+func gist(text string) string {
+	text = mask(text)
+	if len(text) > longest {
+		text = text[:longest] + strconv.FormatUint(maphash.String(seed, text[longest:]), 36)
+	}
+	return text
 }
 
 // mask puts # for each word that has a digit in it.

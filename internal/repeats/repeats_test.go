@@ -150,6 +150,28 @@ func TestWhatSaysSomethingElseIsWritten(t *testing.T) {
 	})
 }
 
+// An error has its cause at its end, behind all that was being done: long ones must not be taken for one another for that.
+func TestLongTextsDifferAtTheirEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, b := logger()
+		doing := strings.Repeat("while something was done: ", 40)
+		log.Warn("cannot", zap.Error(errors.New(doing+"permission denied")))
+		log.Warn("cannot", zap.Error(errors.New(doing+"no space left")))
+		log.Warn("cannot", zap.Error(errors.New(doing+"permission denied")))
+		log.Warn(doing + "permission denied")
+		log.Warn(doing + "no space left")
+		if got := len(lines(t, b)); got != 4 {
+			t.Errorf("%d lines are written, wanted 4", got)
+		}
+		pass(Window)
+		if got := len(lines(t, b)); got != 1 {
+			t.Errorf("%d lines sum up, wanted 1", got)
+		}
+		pass(Window)
+	})
+}
+
 func TestOutcomesAreNeverKeptBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
