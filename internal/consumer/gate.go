@@ -12,6 +12,7 @@ import (
 	"activation-worker/internal/activation"
 	"activation-worker/internal/events"
 	"activation-worker/internal/faults"
+	"activation-worker/internal/repeats"
 )
 
 // gate is the breaker: it lets deliveries be taken, or not. While it is shut, one probe at a
@@ -354,7 +355,7 @@ func (g *gate) tell(ctx context.Context) {
 	}
 	if t.Reason != g.logged {
 		g.logged = t.Reason
-		g.w.log.Error("intake paused", zap.String("reason", t.Reason), zap.String("detail", t.Detail), zap.String("what_to_do", t.WhatToDo))
+		g.w.log.Error("intake paused", zap.String("reason", t.Reason), zap.String("detail", t.Detail), zap.String("what_to_do", t.WhatToDo), repeats.Outcome())
 	}
 	if !g.announce(ctx, t, since, true) {
 		g.mu.Lock()

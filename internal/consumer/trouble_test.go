@@ -15,6 +15,7 @@ import (
 	"activation-worker/internal/consumer"
 	"activation-worker/internal/events"
 	"activation-worker/internal/partnerapi/simulator"
+	"activation-worker/internal/repeats"
 )
 
 // awaitCheck waits until a line of readiness is as wanted and says something.
@@ -64,6 +65,33 @@ func TestALedgerThatIsGoneHaltsWork(t *testing.T) {
 	h.awaitCheck("streams", true, "there")
 	if before > 20 {
 		t.Errorf("%d log lines while the ledger was away: %+v", before, logs.All()[:20])
+	}
+}
+
+// Whoever reads the log finds how it stands now, also where the second pause follows soon and says what the first has said.
+func TestEachPauseIsLogged(t *testing.T) {
+	t.Parallel()
+	h := build(t, simulator.Options{})
+	core, logs := observer.New(zap.InfoLevel)
+	h.log = zap.New(repeats.Wrap(core))
+	h.start()
+	said := func() (lines []string) {
+		for _, line := range logs.All() {
+			if strings.HasPrefix(line.Message, "intake ") {
+				lines = append(lines, line.Message)
+			}
+		}
+		return lines
+	}
+	for i := range 2 {
+		h.partner.SetCredentialsValid(false)
+		h.partner.RevokeTokens()
+		h.announce(7420+int64(i), "e")
+		h.awaitCheck("credentials", false, "")
+		eventually(t, "the pause is logged", func() bool { return len(said()) == 2*i+1 }, func() string { return fmt.Sprint(said()) })
+		h.partner.SetCredentialsValid(true)
+		h.awaitState(7420+int64(i), events.Activated)
+		eventually(t, "its end is logged", func() bool { return len(said()) == 2*i+2 }, func() string { return fmt.Sprint(said()) })
 	}
 }
 

@@ -34,7 +34,8 @@ const (
 
 const outcome = "outcome"
 
-// Outcome marks a line about what has come of one customer: however many there are, each is written. The field itself is not.
+// Outcome marks a line about what has come of one customer, or one without whose last the log would tell wrongly how things stand:
+// however many there are, each is written. The field itself is not.
 func Outcome() zap.Field { return zap.Field{Key: outcome, Type: zapcore.SkipType} }
 
 // Wrap returns a core that sums up. Two lines say the same if logger, level and message are the same, and their texts and
