@@ -39,6 +39,7 @@ type Census struct {
 	untold  map[int64]uint64 // customers whose newest record names no reason, and its sequence
 	began   time.Time        // of the present count
 	others  int64            // subjects of the stream that are no customer's, as last seen
+	forgot  time.Time        // when the last customer was counted who is forgotten
 	denied  bool             // it was said that the user may not
 
 	mu       sync.Mutex
@@ -84,7 +85,7 @@ func (c *Census) Counts() (counts map[Key]int, lag uint64, known bool) {
 
 // reset forgets everybody, to count from the first message on.
 func (c *Census) reset() {
-	c.created, c.last, c.untold, c.began, c.others = time.Time{}, anchor{}, map[int64]uint64{}, time.Time{}, 0
+	c.created, c.last, c.untold, c.began, c.others, c.forgot = time.Time{}, anchor{}, map[int64]uint64{}, time.Time{}, 0, time.Time{}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.table, c.counts, c.subjects, c.lag, c.known = table{}, make([]int, len(keys)), 0, 0, false

@@ -4,8 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"activation-worker/internal/broker/brokertest"
 	"activation-worker/internal/census"
@@ -146,5 +150,48 @@ func TestCensusOfForgottenCustomers(t *testing.T) {
 	s.wantsTruth()
 	s.stop()
 	s.count(nil)
+	s.wantsTruth()
+}
+
+// TestCensusBetweenForgettingAndErasing: what is erased only later is no reason to count everybody anew, for which a million customers
+// would be missing for a while.
+func TestCensusBetweenForgettingAndErasing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, brokertest.Start(t).URL(), 1)
+	s.some(51200001)
+	s.every = 3 * time.Second
+	log, said := observer.New(zap.InfoLevel)
+	s.count(zap.New(log))
+	s.wantsTruth()
+	before, err := s.ledger.Load(limited(t), 51200002)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, err := s.ledger.Put(limited(t), &events.Record{State: events.Forgotten, DomainID: 51200002, Round: 1, By: "test", Why: "test", WasState: events.Deferred}, before.Expected())
+	if err != nil {
+		t.Fatal(err)
+	}
+	looks := func(d time.Duration) {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		<-timer.C
+	}
+	looks(s.every + s.every/4) // at least one look meets what is not erased yet
+	if err := s.ledger.Erase(limited(t), gone); err != nil {
+		t.Fatal(err)
+	}
+	looks(2 * s.every)
+	s.wantsTruth()
+	if n := said.FilterMessage("customers are counted").Len(); n != 1 {
+		t.Errorf("they were counted %d times", n)
+	}
+	// Later it is seen again where something is purged.
+	stream, err := s.js.Stream(limited(t), s.layout.Streams.Ledger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(limited(t), jetstream.WithPurgeSubject(events.CustomerFamily(51200003))); err != nil {
+		t.Fatal(err)
+	}
 	s.wantsTruth()
 }

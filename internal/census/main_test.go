@@ -1,6 +1,7 @@
 package census_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -51,6 +52,7 @@ type site struct {
 	layout broker.Layout
 	ledger *ledger.Ledger
 	census *census.Census
+	every  time.Duration // the census's interval; 0: short
 	stop   func()
 }
 
@@ -83,7 +85,7 @@ func (s *site) count(log *zap.Logger, options ...nats.Option) {
 	}
 	nc, js := brokertest.Connect(s.t, s.url, patient(options...)...)
 	reader := ledger.New(ledger.Options{Conn: nc, JetStream: js, Streams: s.layout.Streams, Source: "/test", Log: zap.NewNop()})
-	s.census = census.New(census.Options{JetStream: js, Ledger: reader, Stream: s.layout.Streams.Ledger, Log: log, Interval: 200 * time.Millisecond})
+	s.census = census.New(census.Options{JetStream: js, Ledger: reader, Stream: s.layout.Streams.Ledger, Log: log, Interval: cmp.Or(s.every, 200*time.Millisecond)})
 	s.run()
 }
 

@@ -99,6 +99,9 @@ func (r *reading) take(ctx context.Context, msg jetstream.Msg) error {
 		if b.Untold {
 			r.untold[b.DomainID] = here
 		}
+		if b.State == events.Forgotten {
+			r.forgot = time.Now()
+		}
 	} else {
 		r.behind(meta.NumPending)
 	}
@@ -150,8 +153,9 @@ func (r *reading) look(ctx context.Context) error {
 			return err
 		}
 	}
-	// Subjects go with what is erased alone, which the record tells that stays. While something is not counted yet they cannot be compared.
-	if r.left > 0 || info.State.LastSeq != r.last.sequence {
+	// Subjects go with what is erased alone, which the record tells that stays. While something is not counted yet they cannot be compared,
+	// nor while what that record tells of may still be there.
+	if r.left > 0 || info.State.LastSeq != r.last.sequence || time.Since(r.forgot) < 2*r.o.Interval {
 		return nil
 	}
 	others := int64(info.State.NumSubjects) - int64(r.subjects)
