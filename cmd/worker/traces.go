@@ -47,5 +47,5 @@ func tracerOf(ctx context.Context, c *config.Config, log *zap.Logger) (tracer tr
 	}
 	log.Info("traces are sent", zap.String("protocol", collector.Protocol))
 	unhook := context.AfterFunc(ctx, func() { time.AfterFunc(c.Partner.Timeout+spansUntil, t.Cut) })
-	return t.Tracer(), func() { unhook(); t.Stop() }, nil
+	return t.Tracer(), func() { unhook(); t.Stop() }, nil //nolint:contextcheck // ctx has ended by then
 }
