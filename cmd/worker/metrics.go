@@ -142,7 +142,8 @@ func quotaOf(o quota.Outlook, now time.Time) metrics.Quota {
 
 const (
 	askEvery = 15 * time.Second
-	askTime  = 5 * time.Second // of one round
+	// askTime is of one question, so that one to which there is no answer leaves time for the others of a round.
+	askTime = askEvery / 10
 	// sharedFor is for how long the quota as it was read counts.
 	sharedFor = 4 * askEvery
 )
@@ -171,26 +172,35 @@ func (p *parts) askOnce(ctx context.Context, c *config.Config, js jetstream.JetS
 	if !js.Conn().IsConnected() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
+	ask := func(question func(ctx context.Context)) {
+		ctx, cancel := context.WithTimeout(ctx, askTime)
+		defer cancel()
+		question(ctx)
+	}
 	for role, name := range map[string]string{
 		"ledger": layout.Streams.Ledger, "work": layout.Streams.Work, "rejected": layout.Streams.Rejected, "intake": layout.IntakeStream,
 	} {
-		if stream, err := js.Stream(ctx, name); err == nil {
-			info := stream.CachedInfo()
-			m.Stream(role, info.State.Msgs, info.State.Bytes, info.Config.MaxBytes)
-		}
+		ask(func(ctx context.Context) {
+			if stream, err := js.Stream(ctx, name); err == nil {
+				info := stream.CachedInfo()
+				m.Stream(role, info.State.Msgs, info.State.Bytes, info.Config.MaxBytes)
+			}
+		})
 	}
 	for name, stream := range map[string]string{
 		events.ConsumerActivator: layout.IntakeStream, events.ConsumerDue: layout.Streams.Work,
 		events.ConsumerRedo: layout.Streams.Work, events.ConsumerRequests: layout.Streams.Work,
 	} {
-		if cons, err := js.Consumer(ctx, stream, name); err == nil {
-			info := cons.CachedInfo()
-			m.Consumer(name, info.NumPending, uint64(max(0, info.NumAckPending)))
+		ask(func(ctx context.Context) {
+			if cons, err := js.Consumer(ctx, stream, name); err == nil {
+				info := cons.CachedInfo()
+				m.Consumer(name, info.NumPending, uint64(max(0, info.NumAckPending)))
+			}
+		})
+	}
+	ask(func(ctx context.Context) {
+		if o, err := quota.Look(ctx, quotaBucket(c, js, ""), limitsOf(c)); err == nil {
+			p.shared.Store(&sharedQuota{o, time.Now()})
 		}
-	}
-	if o, err := quota.Look(ctx, quotaBucket(c, js, ""), limitsOf(c)); err == nil {
-		p.shared.Store(&sharedQuota{o, time.Now()})
-	}
+	})
 }
