@@ -83,7 +83,9 @@ func Cancelled(r *events.Record, trigger events.Trigger, why string, now time.Ti
 
 // Unknown stands for a customer of whom there is no record, and who is to be forgotten all the same: announcements that
 // were made before that are then acted on no more.
-func Unknown(domainID int64) *events.Record { return &events.Record{DomainID: domainID, Round: 1} }
+func Unknown(domainID int64) *events.Record {
+	return &events.Record{State: events.None, DomainID: domainID, Round: 1}
+}
 
 // Forgotten is what is left of a customer who is to be erased.
 func Forgotten(r *events.Record, by, why string) *events.Record {

@@ -72,7 +72,7 @@ const (
 	forgotten
 )
 
-var stateNames = [...]events.State{"", events.Started, events.Deferred, events.Activated, events.Failed, events.Forgotten}
+var stateNames = [...]events.State{events.None, events.Started, events.Deferred, events.Activated, events.Failed, events.Forgotten}
 
 func (s state) String() string {
 	if s == none {

@@ -141,7 +141,7 @@ type Record struct {
 
 	By       string `json:"by,omitempty"`       // forgotten: who asked
 	Why      string `json:"why,omitempty"`      // forgotten
-	WasState State  `json:"wasState,omitempty"` // forgotten; "": there was no record
+	WasState State  `json:"wasState,omitempty"` // forgotten; maybe [None]
 }
 
 // forgottenData is all that a forgotten record says.
@@ -154,7 +154,7 @@ type forgottenData struct {
 	} `json:"event"`
 	By       string `json:"by"`
 	Why      string `json:"why"`
-	WasState State  `json:"wasState,omitempty"` // "": there was no record
+	WasState State  `json:"wasState"`
 }
 
 func forgottenOf(r *Record) forgottenData {

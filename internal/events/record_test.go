@@ -53,7 +53,7 @@ func records() *rapid.Generator[*events.Record] {
 			Via:             rapid.SampledFrom([]events.Via{"", events.ViaActivate, events.ViaLookup}).Draw(t, "via"),
 			CustomerAltered: rapid.Bool().Draw(t, "altered"), CustomerOmitted: count.Draw(t, "omitted"),
 			LookFirst: rapid.Bool().Draw(t, "look first"), Queued: rapid.Bool().Draw(t, "queued"),
-			By: text.Draw(t, "by"), Why: text.Draw(t, "why"), WasState: rapid.SampledFrom(append(events.States(), "")).Draw(t, "was"),
+			By: text.Draw(t, "by"), Why: text.Draw(t, "why"), WasState: rapid.SampledFrom(append(events.States(), events.None)).Draw(t, "was"),
 		}
 		if rapid.Bool().Draw(t, "dns") {
 			r.DNS = &events.DNS{Domain: text.Draw(t, "dns domain"), Wanted: []events.DNSRecord{}, Seen: []events.DNSRecord{}}

@@ -14,6 +14,9 @@ const (
 	Forgotten State = "forgotten" // erased on request; only that it was is kept
 )
 
+// None is what a forgotten record was where there was no record before it; no record is in this state.
+const None State = "none"
+
 // States lists every state.
 func States() []State { return []State{Started, Deferred, Activated, Failed, Forgotten} }
 

@@ -480,7 +480,7 @@ func TestForgetNotesWhoHasNoRecordWhereAsked(t *testing.T) {
 			t.Errorf("the known one: %+v", r)
 		}
 		r := d.load(2)
-		if r == nil || r.State != events.Forgotten || r.WasState != "" || r.Round != 1 || r.By == "" || r.Why != "restored" {
+		if r == nil || r.State != events.Forgotten || r.WasState != events.None || r.Round != 1 || r.By == "" || r.Why != "restored" {
 			t.Fatalf("the unknown one: %+v", r)
 		}
 		for stored, want := range map[time.Duration]activation.Step{-time.Second: activation.Done, time.Second: activation.Anew} {
