@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -123,6 +124,10 @@ func (f *simulation) run(ctx context.Context, stdout, stderr io.Writer) (err err
 	listener, err := config.Listen(ctx, "tcp", f.listen)
 	if err != nil {
 		return fmt.Errorf("simulate: listen on %s, change it with --listen: %w", f.listen, err)
+	}
+	// Of an earlier run: whoever waits for the file waits for us.
+	if err := os.Remove(filepath.Join(dir, environmentFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(fmt.Errorf("simulate: %w", err), listener.Close())
 	}
 	base := "http://" + listener.Addr().String()
 	if f.tls {

@@ -57,7 +57,10 @@ func keepCredentials(dir string, options *simulator.Options) (keptFiles, error) 
 	return keptFiles{key: keyFile}, nil
 }
 
-// printEnvironment tells a worker's settings, on stdout and in simulator.env for a shell to source.
+// environmentFile is there when the simulator listens.
+const environmentFile = "simulator.env"
+
+// printEnvironment tells a worker's settings, on stdout and in a file for a shell to source.
 func printEnvironment(stdout io.Writer, dir, base string, creds simulator.Credentials, kept keptFiles) error {
 	api, token := simulator.URLs(reachable(base))
 	settings := [][2]string{
@@ -79,7 +82,7 @@ func printEnvironment(stdout io.Writer, dir, base string, creds simulator.Creden
 	for _, one := range settings {
 		lines.WriteString(one[0] + "=" + shellWord(one[1]) + "\n")
 	}
-	if err := os.WriteFile(filepath.Join(dir, "simulator.env"), []byte(lines.String()), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, environmentFile), []byte(lines.String()), 0o600); err != nil {
 		return fmt.Errorf("keep the settings: %w", err)
 	}
 	if _, err := io.WriteString(stdout, lines.String()); err != nil {

@@ -193,9 +193,17 @@ func TestSimulateDNS(t *testing.T) {
 	}
 	cmd := simulateCommand()
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetArgs([]string{"--listen", "127.0.0.1:0", "--dns", "256.0.0.1:0"})
+	dir := t.TempDir()
+	earlier := filepath.Join(dir, environmentFile)
+	if err := os.WriteFile(earlier, []byte("LINEWORKS_API_URL=of an earlier run\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd.SetArgs([]string{"--listen", "127.0.0.1:0", "--dir", dir, "--dns", "256.0.0.1:0"})
 	if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), "--dns") {
 		t.Errorf("got %v, want one that names --dns", err)
+	}
+	if _, err := os.Stat(earlier); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the settings of an earlier run are there, and nobody listens: %v", err)
 	}
 }
 
