@@ -22,7 +22,7 @@ func TestPrivilegesAreEnough(t *testing.T) {
 	w.AwaitReady(startTimeout)
 
 	// The pipeline announces, with the command and by itself.
-	const first, refused, waiting, gone, more = 51500001, 51500002, 51500003, 51500004, 51500005
+	const first, refused, waiting, gone, more, late = 51500001, 51500002, 51500003, 51500004, 51500005, 51500006
 	_, pipeline := g.connect("pipeline")
 	announce := func(id int64) {
 		t.Helper()
@@ -30,7 +30,7 @@ func TestPrivilegesAreEnough(t *testing.T) {
 			t.Fatalf("the pipeline cannot announce: %v", err)
 		}
 	}
-	for _, id := range []int64{first, gone, more} {
+	for _, id := range []int64{first, gone, more, late} {
 		g.partner.Add(simulator.Customer{DomainID: id, Terms: true, DNS: true})
 	}
 	invoke(t, "", g.env("pipeline"), "submit", fmt.Sprint(first)).want(t, exitDone, "announced 51500001 (SIGNUP 1)")
@@ -131,13 +131,22 @@ func TestPrivilegesAreEnough(t *testing.T) {
 	if n := published(); n != 3 {
 		t.Errorf("stream CUSTOMER has %d customers after one of 4 was forgotten", n)
 	}
+	// What is published is held, and goes on.
+	invoke(t, "", g.env("setup"), "setup", "--hold-publish").want(t, exitDone, "CUSTOMER", "held")
+	announce(late)
+	s.await(late, events.Activated, w)
+	invoke(t, "", g.env("setup"), "setup", "--check").want(t, exitDrift, "CUSTOMER source")
+	invoke(t, "", g.env("setup"), "setup").want(t, exitDone, "CUSTOMER source")
+	if !eventually(t, workTimeout, func() bool { return published() == 4 }) {
+		t.Errorf("stream CUSTOMER has %d customers after it was held, want 4", published())
+	}
 	if !eventually(t, workTimeout, func() bool { return strings.Contains(watching.stdout.String(), "forgotten") }) {
 		t.Errorf("watch has shown no more than:\n%s%s", watching.stdout.tail(), watching.stderr.tail())
 	}
 
 	// They audit everything, also the publish stream. The worker may not, and says so at once.
 	for _, who := range []string{"alice", "bob", "carol", "dave"} {
-		invoke(t, "", g.env(who), "doctor", "--audit").want(t, exitDone, "5 customers", "3 activated", "1 rejected", "none")
+		invoke(t, "", g.env(who), "doctor", "--audit").want(t, exitDone, "6 customers", "4 activated", "1 rejected", "none")
 	}
 	invoke(t, "", g.env("worker"), "doctor", "--audit").want(t, exitFailed, "ermissions", "$JS.API.CONSUMER.CREATE.SIGNUP.")
 

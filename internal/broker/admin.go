@@ -2,10 +2,15 @@ package broker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"activation-worker/internal/events"
 )
 
 const minMajor, minMinor = 2, 12 // of the server: message schedules
@@ -76,6 +81,47 @@ func (a *admin) updateStream(ctx context.Context, config jetstream.StreamConfig)
 		return err
 	})
 	return info, refusal(streamRefusals, object, err)
+}
+
+// message is the first of a stream on a subject at or after a sequence, nil for none. Its leader says, whether or not others of the
+// stream may be asked, which is another permission.
+func (a *admin) message(ctx context.Context, stream, subject string, sequence uint64) (m *jetstream.RawStreamMsg, err error) {
+	ask, err := json.Marshal(map[string]any{"seq": sequence, "next_by_subj": subject})
+	if err != nil {
+		return nil, err
+	}
+	about, o := "STREAM.MSG.GET."+stream, a.js.Options()
+	err = a.call(ctx, "stream "+stream, []string{about}, func(ctx context.Context) error {
+		answer, err := a.js.Conn().RequestWithContext(ctx, events.APIPrefix(o.Domain, o.APIPrefix)+about, ask)
+		if err != nil {
+			return err
+		}
+		var got struct {
+			Error   *jetstream.APIError `json:"error"`
+			Message *struct {
+				Seq        uint64
+				Time       time.Time
+				Hdrs, Data []byte
+			} `json:"message"`
+		}
+		err = json.Unmarshal(answer.Data, &got)
+		switch {
+		case err != nil:
+			return err
+		case got.Error != nil && got.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+			return nil
+		case got.Error != nil:
+			return got.Error
+		case got.Message == nil:
+			return errors.New("the server answers without a message")
+		}
+		m = &jetstream.RawStreamMsg{Sequence: got.Message.Seq, Time: got.Message.Time, Data: got.Message.Data}
+		if len(got.Message.Hdrs) > 0 {
+			m.Header, err = nats.DecodeHeadersMsg(got.Message.Hdrs)
+		}
+		return err
+	})
+	return m, err
 }
 
 func (a *admin) consumerInfo(ctx context.Context, s consumerSpec) (*jetstream.ConsumerInfo, error) {

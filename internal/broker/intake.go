@@ -97,20 +97,17 @@ func (a *admin) decided(ctx context.Context, now time.Time) error {
 		return err
 	}
 	name, subject := a.layout.IntakeStream, a.layout.IntakeSubject
-	var oldest *jetstream.RawStreamMsg
+	info, err := a.streamInfo(ctx, name)
+	if err != nil {
+		return err
+	}
+	oldest, err := a.message(ctx, name, subject, max(1, info.State.FirstSeq))
+	if err != nil || oldest == nil || oldest.Time.After(now.Add(-backlogAge)) {
+		return err
+	}
 	var held uint64
-	asks := []string{"STREAM.INFO." + name, "STREAM.MSG.GET." + name, "DIRECT.GET." + name}
-	err := a.call(ctx, "stream "+name, asks, func(ctx context.Context) error {
+	err = a.call(ctx, "stream "+name, []string{"STREAM.INFO." + name}, func(ctx context.Context) error {
 		stream, err := a.js.Stream(ctx, name)
-		if err != nil {
-			return err
-		}
-		first := max(1, stream.CachedInfo().State.FirstSeq)
-		oldest, err = stream.GetMsg(ctx, first, jetstream.WithGetMsgSubject(subject))
-		if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && oldest.Time.After(now.Add(-backlogAge)) {
-			oldest = nil
-			return nil
-		}
 		if err != nil {
 			return err
 		}
@@ -124,7 +121,7 @@ func (a *admin) decided(ctx context.Context, now time.Time) error {
 		}
 		return nil
 	})
-	if err != nil || oldest == nil {
+	if err != nil {
 		return err
 	}
 	return &IntakeFromError{Stream: name, Subject: subject, Messages: held, Oldest: oldest.Time}

@@ -64,16 +64,12 @@ func (a *admin) skipsNothing(ctx context.Context, from time.Time) error {
 	if info.NumPending+uint64(info.NumAckPending) == 0 && !from.After(time.Now()) {
 		return nil
 	}
-	stream, err := a.js.Stream(ctx, spec.stream)
+	next, err := a.message(ctx, spec.stream, a.layout.IntakeSubject, info.AckFloor.Stream+1)
 	if err != nil {
 		return fmt.Errorf("rewinding the intake: %w", err)
 	}
-	next, err := stream.GetMsg(ctx, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(a.layout.IntakeSubject))
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		next, err = &jetstream.RawStreamMsg{Time: time.Now()}, nil
-	}
-	if err != nil {
-		return fmt.Errorf("rewinding the intake: %w", err)
+	if next == nil {
+		next = &jetstream.RawStreamMsg{Time: time.Now()}
 	}
 	if from.After(next.Time) {
 		return fmt.Errorf("rewinding the intake: %s is later than the first message of stream %s that was not handled yet, of %s, which would never be read: give that time or an earlier one",

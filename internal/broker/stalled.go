@@ -53,7 +53,7 @@ func (a *admin) stalled(ctx context.Context, ledger *jetstream.StreamInfo, name 
 	}
 	// What agrees comes first, then what does not: the last that agrees is found by halving, and is mostly the newest.
 	for at := high; low <= high; at = low + (high-low)/2 {
-		sourced, err := a.message(ctx, name, at)
+		sourced, err := a.message(ctx, name, ">", at)
 		if err != nil {
 			return nil, known(err)
 		}
@@ -88,7 +88,7 @@ func (a *admin) origin(ctx context.Context, ledger string, sourced *jetstream.Ra
 	if sequence, err = strconv.ParseUint(fields[1], 10, 64); err != nil {
 		return 0, false, nil //nolint:nilerr // not a number: not a header that we know
 	}
-	m, err := a.message(ctx, ledger, sequence)
+	m, err := a.message(ctx, ledger, ">", sequence)
 	return sequence, m != nil && m.Sequence == sequence && bytes.Equal(m.Data, sourced.Data), err
 }
 
@@ -98,22 +98,6 @@ func known(err error) error {
 		return nil
 	}
 	return err
-}
-
-// message is the first of a stream at or after a sequence, nil for none.
-func (a *admin) message(ctx context.Context, stream string, sequence uint64) (m *jetstream.RawStreamMsg, err error) {
-	asks := []string{"STREAM.INFO." + stream, "STREAM.MSG.GET." + stream, "DIRECT.GET." + stream}
-	err = a.call(ctx, "stream "+stream, asks, func(ctx context.Context) error {
-		s, err := a.js.Stream(ctx, stream)
-		if err == nil {
-			m, err = s.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(">"))
-		}
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return nil
-		}
-		return err
-	})
-	return m, err
 }
 
 // sourceAnew lets a publish stream that has stalled go on with the ledger that is there.
