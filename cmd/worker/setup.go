@@ -78,7 +78,9 @@ who is active. Customers announced before that are looked up before they are act
 				if err != nil {
 					return err
 				}
-				if change != (broker.Change{}) {
+				if change == (broker.Change{}) {
+					fmt.Fprintln(out, "nothing to hold: no stream sources the activated events, or it is held already")
+				} else {
 					fmt.Fprintln(out, change)
 				}
 				if !rebind && !accept && !withIntake && rewind == "" && publish == "" {

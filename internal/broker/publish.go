@@ -83,8 +83,7 @@ func (m *mender) publish(ctx context.Context, name string) error {
 	return nil
 }
 
-// publishedTo is the name of the stream that sources the activated events, empty for none. That of who may not list
-// streams stays unknown.
+// publishedTo is the name of the stream that sources the activated events, empty for none.
 func (a *admin) publishedTo(ctx context.Context) (name string, err error) {
 	err = a.call(ctx, "the list of streams", []string{"STREAM.LIST"}, func(ctx context.Context) error {
 		name = ""
@@ -96,10 +95,6 @@ func (a *admin) publishedTo(ctx context.Context) (name string, err error) {
 		}
 		return list.Err()
 	})
-	// Where the API is imported from another account, one that was not imported has nobody who answers.
-	if _, denied := errors.AsType[*LayoutError](err); denied || errors.Is(err, ErrNoJetStream) {
-		return "", nil
-	}
 	return name, err
 }
 

@@ -39,9 +39,13 @@ func (s *stalled) drift() Drift {
 // stalled holds what was sourced against the ledger, nil where they agree. Of a stream that must not be read, or of which
 // nothing is left, nothing is known.
 func (a *admin) stalled(ctx context.Context, ledger *jetstream.StreamInfo, name string) (*stalled, error) {
+	known := known
 	info, err := a.streamInfo(ctx, name)
 	if err != nil || !sourcesFrom(info.Config, ledger.Config.Name) {
 		return nil, known(err)
+	}
+	if info.Config.Sources[0].OptStartSeq == held {
+		known = func(err error) error { return err } // it stays held otherwise, and nobody hears of it
 	}
 	s := &stalled{info: info, of: markOf(ledger), from: 1}
 	low, high := max(1, info.State.FirstSeq), info.State.LastSeq
@@ -92,7 +96,8 @@ func (a *admin) origin(ctx context.Context, ledger string, sourced *jetstream.Ra
 	return sequence, m != nil && m.Sequence == sequence && bytes.Equal(m.Data, sourced.Data), err
 }
 
-// known drops an error that says only that somebody may not look.
+// known drops an error that says only that somebody may not look. Where the API is imported from another account, what was not
+// imported has nobody who answers.
 func known(err error) error {
 	if _, denied := errors.AsType[*LayoutError](err); denied || errors.Is(err, ErrNoJetStream) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil

@@ -207,3 +207,30 @@ func TestThePublishStreamGoesOnAfterARestore(t *testing.T) {
 		})
 	}
 }
+
+// Who must not look is told so: what is taken for held and is not tells who was forgotten, and what stays held tells nobody.
+func TestHoldingWithoutTheRightIsAnError(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, limited(`"$JS.API.INFO", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.UPDATE.*", "$JS.API.CONSUMER.INFO.*.*"`))
+	_, js := brokertest.Connect(t, s.URL(), natsUser("w"))
+	_, admin := brokertest.Connect(t, s.URL())
+	l := layout()
+	ensure(t, admin, l)
+	if _, err := broker.Publish(t.Context(), admin, l, "CUSTOMER"); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, admin, "activation.customer.1.activated", 1)
+	eventually(t, "it is published", func() bool {
+		stream, err := admin.Stream(t.Context(), "CUSTOMER")
+		return err == nil && stream.CachedInfo().State.Msgs == 1
+	})
+	_, err := broker.Hold(t.Context(), js, l)
+	wantError(t, err, "$JS.API.STREAM.LIST")
+
+	if _, err := broker.Hold(t.Context(), admin, l); err != nil {
+		t.Fatal(err)
+	}
+	_, err = broker.Apply(t.Context(), js, l)
+	wantDrifts(t, err, "permission")
+	wantError(t, err, "$JS.API.STREAM.MSG.GET.CUSTOMER")
+}
