@@ -60,10 +60,13 @@ func asRequest(r events.Request) published {
 	}
 }
 
-func asIntake(kind events.Type) published {
+func asIntake(kind events.Type, mods ...func(*events.Intake)) published {
 	in := events.Intake{
 		Worker: "worker-7f3a", Reason: "partner_unavailable", Detail: "the partner refuses our access token, a new one too",
 		Since: at(3), WhatToDo: "check LINEWORKS_CLIENT_ID & <the key>",
+	}
+	for _, mod := range mods {
+		mod(&in)
 	}
 	return published{
 		kind,
@@ -144,22 +147,25 @@ func samples() map[string]published {
 		"activated_bare": asRecord(bare(events.Activated, func(r *events.Record) {
 			r.Via, r.ActivatedAt, r.Customer = events.ViaLookup, at(4), json.RawMessage("{}")
 		})),
-		"failed":                    asRecord(sample(events.Failed, failed)),
-		"failed_full":               asRecord(sample(events.Failed, whole)),
-		"failed_bare":               asRecord(bare(events.Failed, func(r *events.Record) { r.Reason, r.Cause = events.Cancelled, &events.Cause{} })),
-		"forgotten":                 asRecord(sample(events.Forgotten, forgotten)),
-		"forgotten_unknown":         asRecord(&events.Record{State: events.Forgotten, DomainID: 1, Round: 1, By: "u", Why: "w", WasState: events.None}),
-		"replay_planned":            asReplay(replayEvent(events.Planned)),
-		"replay_done":               asReplay(replayEvent(events.Done)),
-		"replay_full":               asReplay(events.ReplayEvent{ReplayID: "1", By: "u", Why: "w", Phase: events.Done, Planned: 2, Scheduled: 1, Rate: "10/s", Cancelled: true, Selection: events.ReplaySelection{Named: 1, Selection: everySelection}}),
-		"replay_bare":               asReplay(events.ReplayEvent{ReplayID: "1", By: "u", Why: "w", Phase: events.Planned}),
-		"requested":                 asRequest(request()),
-		"requested_full":            asRequest(request(func(r *events.Request) { r.Selection = everySelection })),
-		"requested_bare":            asRequest(events.Request{ID: "1", Verb: events.VerbForget, User: "u", Why: "w", IDs: []int64{1}}),
-		"requested_unknown":         asRequest(events.Request{ID: "1", Verb: events.VerbForget, User: "u", Why: "w", IDs: []int64{1}, UnknownToo: true}),
-		"requested_replay":          asRequest(events.Request{ID: "1", Verb: events.VerbCancel, User: "u", Why: "w", Selection: events.Selection{Replay: "01JNAB3T"}}),
-		"paused":                    asIntake(events.TypePaused),
-		"resumed":                   asIntake(events.TypeResumed),
+		"failed":            asRecord(sample(events.Failed, failed)),
+		"failed_full":       asRecord(sample(events.Failed, whole)),
+		"failed_bare":       asRecord(bare(events.Failed, func(r *events.Record) { r.Reason, r.Cause = events.Cancelled, &events.Cause{} })),
+		"forgotten":         asRecord(sample(events.Forgotten, forgotten)),
+		"forgotten_unknown": asRecord(&events.Record{State: events.Forgotten, DomainID: 1, Round: 1, By: "u", Why: "w", WasState: events.None}),
+		"replay_planned":    asReplay(replayEvent(events.Planned)),
+		"replay_done":       asReplay(replayEvent(events.Done)),
+		"replay_full":       asReplay(events.ReplayEvent{ReplayID: "1", By: "u", Why: "w", Phase: events.Done, Planned: 2, Scheduled: 1, Rate: "10/s", Cancelled: true, Selection: events.ReplaySelection{Named: 1, Selection: everySelection}}),
+		"replay_bare":       asReplay(events.ReplayEvent{ReplayID: "1", By: "u", Why: "w", Phase: events.Planned}),
+		"requested":         asRequest(request()),
+		"requested_full":    asRequest(request(func(r *events.Request) { r.Selection = everySelection })),
+		"requested_bare":    asRequest(events.Request{ID: "1", Verb: events.VerbForget, User: "u", Why: "w", IDs: []int64{1}}),
+		"requested_unknown": asRequest(events.Request{ID: "1", Verb: events.VerbForget, User: "u", Why: "w", IDs: []int64{1}, UnknownToo: true}),
+		"requested_replay":  asRequest(events.Request{ID: "1", Verb: events.VerbCancel, User: "u", Why: "w", Selection: events.Selection{Replay: "01JNAB3T"}}),
+		"paused":            asIntake(events.TypePaused),
+		"resumed":           asIntake(events.TypeResumed),
+		"resumed_by_another": asIntake(events.TypeResumed, func(in *events.Intake) {
+			in.Reason, in.Detail, in.WhatToDo = "starting", "this worker has started and takes work", ""
+		}),
 		"activated_customer_absent": asRecord(sample(events.Activated, activatedWithoutObject)),
 		"rejected": asRejection(
 			intake(odd, header("Nats-Expected-Stream", "SIGNUP"), header("X-Text", "<a> & \u2028")),
