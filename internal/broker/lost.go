@@ -29,7 +29,7 @@ func (e *LostError) Error() string {
 		what = fmt.Sprintf("stream %s was made anew at %s; the one before was of %s", e.Is.Stream, shownTime(e.Is.Created), shownTime(e.Was.Created))
 	}
 	return "the ledger is lost: " + what + "; which customers are active is not known without it, so nobody is called. " +
-		"Bring it back (the NATS server's data directory, or `nats stream restore`); or, to go on without what it knew, run `worker setup --accept-ledger`"
+		"Bring it back (the NATS server's data directory; of a backup docs/upgrade-and-backup.md says how); or, to go on without what it knew, run `worker setup --accept-ledger`"
 }
 
 // shownMark names a ledger for an operator.
