@@ -22,6 +22,7 @@ var exampleRuns = []struct {
 	{begins: "worker watch -o json | jq", notRun: "wants jq"},
 	{begins: "worker watch", stays: true},
 	{begins: "worker simulate", stays: true},
+	{begins: "worker completion powershell", notRun: "wants powershell"},
 	{begins: "worker demo", notRun: "the README's test runs it, and TestDemo and others with flags"},
 	{begins: "worker run --print-config"},
 	{begins: "worker run", notRun: "it runs beside"},
@@ -49,6 +50,11 @@ func TestExamplesOfCommands(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	exporter, home := t.TempDir(), t.TempDir()
+	if err := os.MkdirAll(filepath.Join(home, ".config", "fish", "completions"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.mapped = append(s.mapped, [2]string{"/var/lib/node_exporter", exporter}, [2]string{"~", home}, [2]string{"/etc/bash_completion.d", home}, [2]string{"${fpath[1]}", home})
 	tried := 0
 	all := commandsBelow(rootCommand())
 	slices.SortStableFunc(all, func(a, b *cobra.Command) int { // who erases comes last

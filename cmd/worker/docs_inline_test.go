@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -37,6 +39,9 @@ func TestInlineCommands(t *testing.T) {
 		t.Fatalf("only %d commands were found: %q", len(all), all)
 	}
 	s := newStage(t, "docs/cli.md", "<!-- beside: worker -->")
+	if err := os.WriteFile(filepath.Join(s.dir, "ids.txt"), []byte("51200941\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, command := range all {
 		x := openTerminal(t, s.dir, s.env)
 		printed, status := x.run(typed{exit: either}, s.real(command)+"\n")
