@@ -111,11 +111,31 @@ func (r *release) share(worker string) error {
 	return nil
 }
 
-// build makes a static binary. What the environment says of the go command is not to change it, but for where modules come from.
+// kept are the settings of the go command that a release needs: where modules come from, and where they are.
+var kept = []string{"GOPROXY", "GONOPROXY", "GOPRIVATE", "GOINSECURE", "GOSUMDB", "GONOSUMDB", "GOMODCACHE", "GOCACHE", "GOTOOLCHAIN"}
+
+// settings are an environment of the go command in which none of its other settings are, of the environment or of go env -w.
+func settings() ([]string, error) {
+	out, err := output("go", append([]string{"env"}, kept...)...)
+	if err != nil {
+		return nil, err
+	}
+	env := append(os.Environ(), "GOENV=off", "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOFIPS140=off", "GOAMD64=v1", "GOARM64=v8.0", "GOWORK=off")
+	for i, value := range strings.Split(strings.TrimSuffix(string(out), "\n"), "\n") {
+		env = append(env, kept[i]+"="+value)
+	}
+	return env, nil
+}
+
+// build makes a static binary. No setting of the go command is to change it.
 func (r *release) build(goos, goarch, path string) error {
+	env, err := settings()
+	if err != nil {
+		return err
+	}
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false",
 		"-ldflags", "-s -w -X main.version="+r.version+" -X main.commit="+r.commit, "-o", path, "./cmd/worker")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch, "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOWORK=off")
+	cmd.Env = append(env, "GOOS="+goos, "GOARCH="+goarch)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("go build: %w", err)
