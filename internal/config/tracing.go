@@ -37,7 +37,7 @@ type OTLP struct {
 	Headers     Secret // key=value,…, values percent-encoded; it may hold a key
 	Timeout     time.Duration
 	Compression string // "gzip" or "none"
-	Insecure    bool   // for an endpoint without a scheme
+	Insecure    *bool  // for an endpoint without a scheme; nil: not said, which is no
 	CA          string // path of a PEM file
 	Cert, Key   string // paths of PEM files
 }
@@ -53,7 +53,7 @@ func (t Tracing) Collector() (OTLP, bool) {
 	o.Timeout = cmp.Or(o.Timeout, a.Timeout, 10*time.Second)
 	o.Compression = cmp.Or(o.Compression, a.Compression)
 	o.CA, o.Cert, o.Key = cmp.Or(o.CA, a.CA), cmp.Or(o.Cert, a.Cert), cmp.Or(o.Key, a.Key)
-	o.Insecure = o.Insecure || a.Insecure
+	o.Insecure = cmp.Or(o.Insecure, a.Insecure)
 	if !o.Headers.Set() {
 		o.Headers = a.Headers
 	}
@@ -65,7 +65,7 @@ func (t Tracing) Collector() (OTLP, bool) {
 	}
 	if !strings.Contains(o.Endpoint, "://") {
 		scheme := "https://"
-		if o.Insecure {
+		if o.Insecure != nil && *o.Insecure {
 			scheme = "http://"
 		}
 		o.Endpoint = scheme + o.Endpoint
@@ -100,7 +100,7 @@ func otlpSettings(prefix string, at func(*Config) *OTLP) []setting {
 		{name: prefix + "HEADERS", secret: func(c *Config) *Secret { return &at(c).Headers }},
 		{name: prefix + "TIMEOUT", value: bind(milliseconds(), func(c *Config) *time.Duration { return &at(c).Timeout })},
 		{name: prefix + "COMPRESSION", value: bind(choice("gzip", "none"), func(c *Config) *string { return &at(c).Compression })},
-		{name: prefix + "INSECURE", value: bind(boolean(), func(c *Config) *bool { return &at(c).Insecure })},
+		{name: prefix + "INSECURE", value: bind(said(boolean()), func(c *Config) **bool { return &at(c).Insecure })},
 		{name: prefix + "CERTIFICATE", value: bind(path(), func(c *Config) *string { return &at(c).CA })},
 		{name: prefix + "CLIENT_CERTIFICATE", value: bind(path(), func(c *Config) *string { return &at(c).Cert })},
 		{name: prefix + "CLIENT_KEY", private: true, value: bind(path(), func(c *Config) *string { return &at(c).Key })},
@@ -162,6 +162,14 @@ func boolean() kind[bool] {
 			return false, nil
 		}
 		return false, complain(s, "known here", "true or false")
+	}}
+}
+
+// said is a kind of which it matters whether there is a value at all.
+func said[T any](k kind[T]) kind[*T] {
+	return kind[*T]{k.name, func(s string) (*T, error) {
+		v, err := k.parse(s)
+		return &v, err
 	}}
 }
 

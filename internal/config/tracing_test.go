@@ -22,6 +22,8 @@ func TestCollector(t *testing.T) {
 		"grpc":                          {env: []string{all + "http://c:4317", grpc}, want: "http://c:4317"},
 		"grpc without a scheme":         {env: []string{all + "c:4317", grpc}, want: "https://c:4317"},
 		"in clear, without a scheme":    {env: []string{all + "c:4317", grpc, "OTEL_EXPORTER_OTLP_INSECURE=true"}, want: "http://c:4317"},
+		"not in clear, of traces":       {env: []string{all + "c:4317", grpc, "OTEL_EXPORTER_OTLP_INSECURE=true", "OTEL_EXPORTER_OTLP_TRACES_INSECURE=false"}, want: "https://c:4317"},
+		"in clear, of traces":           {env: []string{all + "c:4317", grpc, "OTEL_EXPORTER_OTLP_INSECURE=false", "OTEL_EXPORTER_OTLP_TRACES_INSECURE=true"}, want: "http://c:4317"},
 		"switched off":                  {env: []string{all + "http://c:4318", "OTEL_SDK_DISABLED=true"}},
 		"no exporter":                   {env: []string{all + "http://c:4318", "OTEL_TRACES_EXPORTER=none"}},
 		"not switched off":              {env: []string{all + "http://c:4318", "OTEL_SDK_DISABLED=False"}, want: "http://c:4318/v1/traces"},
