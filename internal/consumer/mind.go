@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"activation-worker/internal/broker"
+	"activation-worker/internal/repeats"
 )
 
 const (
@@ -45,7 +46,7 @@ func (w *Worker) halted(ctx context.Context, err error) bool {
 	case halts:
 		w.setObstacle(partReach, nil)
 		if w.setObstacle(partLayout, err) {
-			w.log.Error("work is halted until this is mended", zap.Error(err))
+			w.log.Error("work is halted until this is mended", zap.Error(err), repeats.Outcome())
 		}
 	case broker.Sound(err):
 		reached, mended := w.setObstacle(partReach, nil), w.setObstacle(partLayout, nil)

@@ -95,6 +95,28 @@ func TestEachPauseIsLogged(t *testing.T) {
 	}
 }
 
+func TestEachHaltIsLogged(t *testing.T) {
+	t.Parallel()
+	h := build(t, simulator.Options{})
+	core, logs := observer.New(zap.InfoLevel)
+	h.log = zap.New(repeats.Wrap(core))
+	h.start()
+	h.announce(7430, "e")
+	h.awaitState(7430, events.Activated)
+	for i := range 2 {
+		if err := h.js.DeleteStream(t.Context(), "ACTIVATION"); err != nil {
+			t.Fatal(err)
+		}
+		h.announce(7431, "e")
+		h.awaitCheck("streams", false, "--accept-ledger")
+		eventually(t, "the halt is logged", func() bool { return logs.FilterMessageSnippet("work is halted").Len() == i+1 }, func() string { return fmt.Sprint(logs.All()) })
+		if _, err := broker.Accept(t.Context(), h.js, h.layout); err != nil {
+			t.Fatal(err)
+		}
+		h.awaitCheck("streams", true, "there")
+	}
+}
+
 func TestBadInputDoesNotStopTheIntakeWhenRejectionsCannotBeRecorded(t *testing.T) {
 	t.Parallel()
 	h := build(t, simulator.Options{})
