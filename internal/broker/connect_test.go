@@ -18,6 +18,7 @@ import (
 
 	"activation-worker/internal/broker"
 	"activation-worker/internal/broker/brokertest"
+	"activation-worker/internal/repeats"
 )
 
 const passwordConfig = `authorization { users: [{user: w, password: "right-secret"}] }`
@@ -91,6 +92,24 @@ func TestConnectWaitsForTheServer(t *testing.T) {
 	s.Restart()
 	eventually(t, "connects again", r.nc.IsConnected)
 	eventually(t, "says so", func() bool { return logged(logs, "nats connected") == 2 })
+}
+
+// Whoever reads the log finds whether there is a connection now: each loss is written, as each connection is.
+func TestEachLossIsLogged(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	core, logs := observer.New(zap.InfoLevel)
+	nc, _, err := broker.Connect(t.Context(), broker.Options{URL: s.URL(), Log: zap.New(repeats.Wrap(core)), Name: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	for i := range 2 {
+		s.Stop()
+		eventually(t, "says that the connection is lost", func() bool { return logged(logs, "connection lost") == i+1 })
+		s.Restart()
+		eventually(t, "says that it is back", func() bool { return logged(logs, "nats connected") == i+2 })
+	}
 }
 
 func TestTheSameTroubleIsSaidRarely(t *testing.T) {

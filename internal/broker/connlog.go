@@ -7,6 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+
+	"activation-worker/internal/repeats"
 )
 
 // repeatAfter is how long the same trouble stays unsaid.
@@ -32,7 +34,7 @@ func (l *connLog) handlers() []nats.Option {
 	return []nats.Option{
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // nil: we closed it
-				l.log.Warn("nats connection lost, reconnecting", zap.Error(err))
+				l.log.Warn("nats connection lost, reconnecting", zap.Error(err), repeats.Outcome())
 			}
 		}),
 		nats.ReconnectHandler(l.connected),
