@@ -313,6 +313,9 @@ func (g *gate) probe(ctx context.Context, shut *Trouble) {
 		return
 	default:
 		a := g.w.askOnce(ctx, &events.Record{LeaseExpiresAt: g.w.now().Add(g.w.Lease)}, activation.List, nil)
+		if a.Kind == activation.NotAsked {
+			return // it has found out nothing
+		}
 		passed = a.Kind == activation.Listed
 	}
 	g.probed(shut, passed)

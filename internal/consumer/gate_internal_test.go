@@ -38,3 +38,33 @@ func TestAnOpenGateEndsTheTakingOfProbes(t *testing.T) {
 		t.Error("the gate is open, and announcements are still taken one by one, as probes")
 	}
 }
+
+// probes counts what probes have found out.
+type probes struct {
+	nobody
+	told int
+}
+
+func (p *probes) Probed(bool) { p.told++ }
+
+// partnerWithToken has a token, and is asked nothing else.
+type partnerWithToken struct{ Partner }
+
+func (partnerWithToken) EnsureToken(context.Context) error { return nil }
+
+// A probe that is not made, since the worker stops, has found out nothing.
+func TestAProbeThatIsNotMadeIsNotCounted(t *testing.T) {
+	t.Parallel()
+	seen := &probes{}
+	w := New(Options{
+		Log: zap.NewNop(), Partner: partnerWithToken{}, Observer: seen, Timeout: time.Second, Lease: time.Minute,
+		Pacer: quota.New(quota.Options{Store: &quotatest.Memory{}, Log: zap.NewNop()}),
+	})
+	w.stopNow()
+	shut := &Trouble{Reason: PartnerTrouble, probe: activation.List}
+	w.gate.shut, w.gate.told = shut, true
+	w.gate.probe(t.Context(), shut)
+	if seen.told > 0 || w.gate.passed {
+		t.Errorf("%d probes are counted, passed %t", seen.told, w.gate.passed)
+	}
+}
