@@ -46,11 +46,14 @@ func resultOf(ans *answer) string {
 	return string(Unclear)
 }
 
-// observeRequest tells of a request to the token endpoint; ans is nil where nothing was answered.
-func (t *tokens) observeRequest(ans *answer, granted bool, took time.Duration) {
+// observeRequest tells of a request to the token endpoint.
+func (t *tokens) observeRequest(r *endpointReader, granted bool, took time.Duration) {
 	status, result := 0, string(Unclear)
-	if ans != nil {
-		status, result = ans.status, resultOf(ans)
+	switch {
+	case r.ans != nil:
+		status, result = r.ans.status, resultOf(r.ans)
+	case !r.reached:
+		result = string(NotSent)
 	}
 	if result == ResultToken { // of an endpoint that gives tokens it is a plain no
 		result = string(Refused)

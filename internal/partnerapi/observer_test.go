@@ -92,3 +92,15 @@ func TestRequestsThatAreNotMade(t *testing.T) {
 		t.Errorf("the token ends in %s", left)
 	}
 }
+
+// Nor is a request for a token one that reached anybody where nobody is there.
+func TestTokenRequestsThatAreNotMade(t *testing.T) {
+	t.Parallel()
+	var told hearsay
+	client, p := answering(t, reply(200, activeObject), func(cfg *Config) { cfg.Observer = &told })
+	p.auth.Close()
+	_, _ = client.Activate(t.Context(), ourID, Call{})
+	if got, want := strings.Join(told.all(), ", "), "token 0 not_sent, fetched unclear"; got != want {
+		t.Errorf("told of %q, want %q", got, want)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
@@ -53,7 +54,7 @@ func (t *tokens) exchange(ctx context.Context, secret, assertion string) (token,
 	}
 	asked := time.Now()
 	granted, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: reader}))
-	t.observeRequest(reader.ans, err == nil, time.Since(asked))
+	t.observeRequest(reader, err == nil, time.Since(asked))
 	if reader.ans == nil {
 		trouble, safe := describe(err)
 		fail := temporary("the token endpoint gave no answer: " + trouble)
@@ -128,13 +129,14 @@ type endpointReader struct {
 	base  http.RoundTripper
 	agent string
 
-	ans    *answer // nil: none came
-	values map[string]any
+	reached bool    // there was a connection
+	ans     *answer // nil: none came
+	values  map[string]any
 }
 
 func (r *endpointReader) RoundTrip(req *http.Request) (*http.Response, error) {
 	var secured handshake
-	req = req.Clone(secured.watch(req.Context()))
+	req = req.Clone(httptrace.WithClientTrace(secured.watch(req.Context()), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { r.reached = true }}))
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", r.agent)
 	resp, err := r.base.RoundTrip(req)
