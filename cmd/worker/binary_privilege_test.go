@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -230,5 +231,32 @@ func TestWorkerWithoutItsPermissions(t *testing.T) {
 				t.Errorf("the worker does not say %q; it said:\n%s", c.says, w.stderr.tail())
 			}
 		})
+	}
+}
+
+// TestTheKeeperSavesAndRestores: who is let in for it backs a ledger up, removes it and brings it back; nobody else need have the right.
+func TestTheKeeperSavesAndRestores(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t, "#keeper ", "")
+	s := g.site()
+	w := startWorker(t, g.env("worker")...)
+	w.AwaitReady(startTimeout)
+	const id = 51500001
+	g.partner.Add(simulator.Customer{DomainID: id, Terms: true, DNS: true})
+	invoke(t, "", g.env("pipeline"), "submit", fmt.Sprint(id)).want(t, exitDone)
+	s.await(id, events.Activated, w)
+	w.stop()
+
+	c := newNATSCLI(t, g.url)
+	c.env = append(c.env, "NATS_CA="+g.ca, "NATS_NKEY="+g.seeds["keeper"])
+	saved := filepath.Join(t.TempDir(), "ACTIVATION")
+	for _, args := range [][]string{
+		{"backup", "stream", "ACTIVATION", saved, "--no-progress"}, {"stream", "rm", "-f", "ACTIVATION"}, {"backup", "restore", "stream", saved, "--no-progress"},
+	} {
+		c.run(append([]string{"--inbox-prefix", "_INBOX_keeper"}, args...)...)
+	}
+	invoke(t, "", g.env("setup"), "setup", "--accept-ledger").want(t, exitDone)
+	if r := s.newest(id); r == nil || r.State != events.Activated {
+		t.Errorf("restored: %+v", r)
 	}
 }

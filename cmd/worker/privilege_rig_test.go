@@ -67,7 +67,7 @@ func newGuarded(t *testing.T, edits ...string) *guarded {
 	dir := t.TempDir()
 	g := &guarded{t: t, seeds: map[string]string{}, ca: filepath.Join(dir, "tls", "ca.pem"), partner: newPartner(t, simulator.Options{})}
 	var env []string
-	for _, who := range append([]string{"system"}, everybody...) {
+	for _, who := range append([]string{"system", "keeper"}, everybody...) {
 		env = append(env, "ACTIVATION_NKEY_"+strings.ToUpper(who)+"="+g.makeKey(dir, who))
 	}
 	makeCertificates(t, filepath.Join(dir, "tls"))
