@@ -73,6 +73,10 @@ know, so that their announcements, read again, do not bring them back.`,
 				if args, err = listedIDs(file, cmd.InOrStdin()); err != nil {
 					return err
 				}
+				if len(args) == 0 {
+					fmt.Fprintln(cmd.OutOrStdout(), "nobody is listed")
+					return nil
+				}
 			}
 			if len(args) == 0 {
 				return usageError{errors.New("a domain id is wanted")}
@@ -101,7 +105,7 @@ func listedIDs(file string, stdin io.Reader) (ids []string, err error) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxListLine)
 	for n := 1; lines.Scan(); n++ {
-		text := strings.TrimSpace(lines.Text())
+		text := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff"))
 		if strings.HasPrefix(text, "{") {
 			var listed struct {
 				DomainID json.Number `json:"domainId"`
