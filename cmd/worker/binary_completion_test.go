@@ -100,7 +100,7 @@ func TestFilesAreOfferedWhereOneIsWanted(t *testing.T) {
 	slices.Sort(files)
 	want := []string{
 		"classification", "config", "file", "from-file", "lineworks-access-token-file", "lineworks-ca", "lineworks-client-secret-file",
-		"lineworks-private-key-file", "nats-ca", "nats-cert", "nats-creds", "nats-key", "nats-nkey", "nats-password-file", "nats-token-file",
+		"lineworks-private-key-file", "metrics", "nats-ca", "nats-cert", "nats-creds", "nats-key", "nats-nkey", "nats-password-file", "nats-token-file",
 	}
 	if !slices.Equal(files, want) {
 		t.Errorf("files are offered for\n%q\nwant\n%q", files, want)

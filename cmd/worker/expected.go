@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -34,9 +35,7 @@ func readAhead(ctx context.Context, c *config.Config, nc *nats.Conn, js jetstrea
 	case err != nil:
 		return a, fmt.Sprintf("not known: %v", err)
 	case whatToDo != "":
-		return a, "nobody knows when: " + is
-	case !in.Asking && !a.Outlook.Busy():
-		return a, "nobody knows when: no worker is taking work" // what one has held comes again
+		return a, "nobody knows when: " + strings.ToLower(is[:1]) + is[1:]
 	}
 	return a, ""
 }

@@ -119,16 +119,21 @@ func (l *Ledger) each(ctx context.Context, stream string, cfg jetstream.OrderedC
 	return nil
 }
 
-// askAgain is when a request is made anew that a node took with it when it was lost.
-const askAgain = 5 * time.Second
+// askAgain and askAgainLast are when a request is made anew that a node took with it when it was lost; the latter where the
+// server may need that long to find the last messages.
+const (
+	askAgain     = 5 * time.Second
+	askAgainLast = 25 * time.Second
+)
 
-// reader makes a consumer, asking again where no answer comes: not, where the server may need that long to find one.
+// reader makes a consumer, asking again where no answer comes.
 func (l *Ledger) reader(ctx context.Context, stream string, cfg jetstream.OrderedConsumerConfig) (jetstream.Consumer, error) {
+	patience := askAgain
 	if cfg.DeliverPolicy == jetstream.DeliverLastPerSubjectPolicy {
-		return l.js.OrderedConsumer(ctx, stream, cfg)
+		patience = askAgainLast
 	}
 	for {
-		asking, cancel := context.WithTimeout(ctx, askAgain)
+		asking, cancel := context.WithTimeout(ctx, patience)
 		cons, err := l.js.OrderedConsumer(asking, stream, cfg)
 		unanswered := asking.Err() != nil
 		cancel()

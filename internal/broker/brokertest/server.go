@@ -69,7 +69,8 @@ func newServer(t testing.TB, dir string, options ...Option) *Server {
 
 func (s *Server) with(dir string, port int, options []Option) *server.Options {
 	s.t.Helper()
-	o := &server.Options{JetStream: true}
+	// What tests reserve for their streams is not held against the disk: they store little.
+	o := &server.Options{JetStream: true, JetStreamMaxStore: 1 << 40}
 	for _, option := range options {
 		option(s.t, o)
 	}

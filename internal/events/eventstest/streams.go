@@ -142,7 +142,7 @@ func unlessNone(stream string, err error) error {
 }
 
 func (f *findings) message(subject, sequence string, header nats.Header, data []byte) {
-	if !marked(header) {
+	if !marked(header) || header.Get(events.HeaderVersion) != "" { // a later version has schemas of its own
 		return
 	}
 	want, _ := formOf(subject)
