@@ -48,7 +48,7 @@ func (a *admin) accept(ctx context.Context, config jetstream.StreamConfig) (even
 		return events.Mark{}, err
 	}
 	publish, err := a.publishedTo(ctx)
-	if err = known(err); err != nil {
+	if err := known(err); err != nil {
 		return events.Mark{}, err
 	}
 	for range acceptTries {

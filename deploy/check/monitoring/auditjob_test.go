@@ -45,7 +45,7 @@ func TestTheAuditsJobIsToldUntilTheNextDoesWell(t *testing.T) {
 	var object struct {
 		Spec any `json:"spec"`
 	}
-	if err := yaml.Unmarshal([]byte(read(t, deploytest.Shipped("kubernetes", "monitoring", "audit.yaml"))), &object); err != nil {
+	if err := yaml.Unmarshal(read(t, deploytest.Shipped("kubernetes", "monitoring", "audit.yaml")), &object); err != nil {
 		t.Fatal(err)
 	}
 	rules, err := yaml.Marshal(object.Spec)
