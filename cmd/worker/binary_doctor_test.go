@@ -137,3 +137,24 @@ func TestBinaryDoctorOfAUserWhoMayNot(t *testing.T) {
 		t.Errorf("permissions names what may be read: %s", checks["permissions"].Detail)
 	}
 }
+
+// TestReadersOfAGuestEndAtOnce: whoever may not read is told so, and waits for nothing.
+func TestReadersOfAGuestEndAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, brokertest.WithConfig(`authorization { users: [
+		{ user: root, password: r }
+		{ user: guest, password: g, permissions: { publish: { allow: ["$JS.API.INFO", "$JS.API.STREAM.INFO.*"] } } }
+	] }
+	no_auth_user: root`))
+	invoke(t, "", s.env("NATS_USER=root", "NATS_PASSWORD=r"), "setup", "--with-intake").want(t, exitDone)
+	for _, args := range [][]string{{"watch", "--since", "1m"}, {"replay", "--all-failed", "--dry-run"}, {"list"}, {"status", "51200931"}} {
+		t.Run(args[0], func(t *testing.T) {
+			t.Parallel()
+			got := invoke(t, "", s.env("NATS_USER=guest", "NATS_PASSWORD=g"), args...)
+			got.want(t, exitFailed)
+			if !strings.Contains(got.stderr, "ermissions") {
+				t.Errorf("says %q", got.stderr)
+			}
+		})
+	}
+}

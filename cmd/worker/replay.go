@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"activation-worker/internal/activation"
+	"activation-worker/internal/broker"
 	"activation-worker/internal/config"
 	"activation-worker/internal/events"
 	"activation-worker/internal/operator"
@@ -117,13 +118,17 @@ func (f *replayFlags) run(cmd *cobra.Command, r events.Request) error {
 		return err
 	}
 	defer a.nc.Close()
-	if r.AsOfSequence, err = a.ledger.LastSequence(ctx); err != nil {
-		return noStreams(err)
-	}
 	chooser := operator.Chooser{
 		Ledger: a.ledger, JS: a.js, Decoder: decoderOf(c), Now: time.Now,
 	}
-	preview, err := f.preview(ctx, out, chooser, r)
+	var preview preview
+	err = broker.Permitted(ctx, a.nc, func(ctx context.Context) (err error) {
+		if r.AsOfSequence, err = a.ledger.LastSequence(ctx); err != nil {
+			return noStreams(err)
+		}
+		preview, err = f.preview(ctx, out, chooser, r)
+		return err
+	})
 	if err != nil {
 		return err
 	}

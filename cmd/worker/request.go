@@ -79,7 +79,7 @@ func (a asker) ask(ctx context.Context, r events.Request, bar bool) (events.Prog
 		return events.Progress{}, fmt.Errorf("NATS does not let this user ask for %s as %s: %w; --as says under which name, and who may do what is for the server to say", r.Verb, r.User, err)
 	}
 	if errors.Is(err, jetstream.ErrNoStreamResponse) {
-		err = fmt.Errorf("%w: no stream takes requests; run worker setup", err)
+		err = fmt.Errorf("%w: no stream takes requests: where there are three NATS servers, see that two are up; else run worker setup", err)
 	}
 	if err != nil {
 		return events.Progress{}, fmt.Errorf("ask for %s: %w", r.Verb, err)

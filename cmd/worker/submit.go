@@ -80,7 +80,7 @@ or standard input (-) with one id a line. Nothing is published if any line is ba
 			for i, id := range ids {
 				ack, err := announce(ctx, js, subject, eventType, announcement(c.Worker.IntakeDomainID, id, domain, reference), backfill)
 				if errors.Is(err, jetstream.ErrNoStreamResponse) {
-					err = fmt.Errorf("no stream takes %s (%w): the signup pipeline creates it, or worker setup --with-intake", subject, err)
+					err = fmt.Errorf("no stream takes %s (%w): where there are three NATS servers, see that two are up; else the signup pipeline creates it, or worker setup --with-intake", subject, err)
 				}
 				if err != nil && ctx.Err() != nil {
 					fmt.Fprintf(cmd.ErrOrStderr(), "worker: interrupted: %d of %d were announced; %d is the next\n", i, len(ids), id)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"activation-worker/internal/broker"
 	"activation-worker/internal/config"
 	"activation-worker/internal/events"
 	"activation-worker/internal/ledger"
@@ -49,7 +51,7 @@ JSON is the event as it is stored, without the partner's customer object.`,
 			l := readerOf(c, nc, js)
 			w := watcher{out: cmd.OutOrStdout(), json: output == "json", view: localView()}
 			fmt.Fprintf(cmd.ErrOrStderr(), "watching stream %s and its rejections; Ctrl-C ends it\n", c.Worker.Stream)
-			err = l.Follow(ctx, from, w.show)
+			err = broker.Permitted(ctx, nc, func(ctx context.Context) error { return l.Follow(ctx, from, w.show) })
 			if errors.Is(err, jetstream.ErrStreamNotFound) {
 				return fmt.Errorf("%w: no worker has run yet, or WORKER_STREAM names another; worker setup makes the streams", err)
 			}

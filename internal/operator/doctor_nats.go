@@ -19,7 +19,7 @@ const slow = 250 * time.Millisecond
 
 func (d *Doctor) nats(context.Context) Check {
 	if d.Connecting != nil {
-		return Check{Level: Fail, Detail: d.Connecting.Error(), WhatToDo: "start the server, or set NATS_URL and the NATS_ settings that it wants"}
+		return Check{Level: Fail, Detail: d.Connecting.Error(), WhatToDo: "see that the server runs and that NATS_URL and the NATS_ settings are what it wants"}
 	}
 	rtt, err := d.Link.RTT()
 	if err != nil {
