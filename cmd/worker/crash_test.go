@@ -188,6 +188,8 @@ var preludes = map[string]func(c *crasher){
 		c.feed.loseRequests() // or whoever takes the request up again may come first
 		c.feed.freeSweep()
 	},
+	// A worker dies with a claim; its announcement comes to the next one while the lease still lasts, and is returned.
+	"nak": func(c *crasher) { c.die("claim.after") },
 	"sweep.arm": func(c *crasher) {
 		c.warmUp()
 		c.feed.loseTimers()
