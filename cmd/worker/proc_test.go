@@ -89,7 +89,7 @@ func startWith(t testing.TB, path string, env []string, change func(*exec.Cmd), 
 	p := &proc{t: t, stdout: newText(), stderr: newText(), ended: make(chan struct{})}
 	p.cmd = exec.Command(path, args...) // Cleanup ends it, after the test's own context has ended
 	p.cmd.Dir = t.TempDir()
-	p.cmd.Env = append([]string{}, env...)
+	p.cmd.Env = append(append([]string{}, env...), detectingEnv...)
 	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
 	change(p.cmd)
 	if err := p.cmd.Start(); err != nil {

@@ -2,4 +2,4 @@
 
 package main
 
-var detecting []string
+var detecting, detectingEnv []string

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	requestTime = 3 * time.Second // of one request to the store
-	leaveTime   = 2 * time.Second // for giving back what is held at the end
+	requestTime = 3 * time.Second         // of one request to the store
+	leaveTime   = 1500 * time.Millisecond // for giving back what is held at the end
 	retryLeast  = 50 * time.Millisecond
 	retryMost   = 2 * time.Second
 )
