@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -150,9 +149,7 @@ const (
 
 // askAround asks the server now and then what no scrape must wait for, until stop is called.
 func (p *parts) askAround(ctx context.Context, c *config.Config, js jetstream.JetStream, layout broker.Layout, m *metrics.Metrics) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var asking sync.WaitGroup
-	asking.Go(func() {
+	return inBackground(ctx, func(ctx context.Context) {
 		again := time.NewTicker(askEvery)
 		defer again.Stop()
 		for {
@@ -164,7 +161,6 @@ func (p *parts) askAround(ctx context.Context, c *config.Config, js jetstream.Je
 			}
 		}
 	})
-	return func() { cancel(); asking.Wait() }
 }
 
 // askOnce makes one round. What is not answered is left as it was; the next round asks again.

@@ -130,11 +130,7 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 		defer server.Shutdown()
 		p.server.Store(server)
 		url = server.URL()
-		mending, done := context.WithCancel(context.WithoutCancel(ctx)) // also while the worker stops, and writes
-		var mended sync.WaitGroup
-		mended.Go(func() { server.Mend(mending) })
-		defer mended.Wait()
-		defer done()
+		defer inBackground(context.WithoutCancel(ctx), server.Mend)() // also while the worker stops, and writes
 	}
 	measured := p.metrics()
 	probes, err := console.Listen(ctx, "WORKER_HTTP_ADDR", c.Worker.HTTPAddr, console.Handler(p.checks, measured.Handler()), log)

@@ -164,12 +164,9 @@ func partnerClient(c *config.Config, maxPayload int, in instruments, log *zap.Lo
 
 // keepToken renews the client's token in the background until done is called, which closes the client.
 func keepToken(ctx context.Context, client *partnerapi.Client) (done func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var keeping sync.WaitGroup
-	keeping.Go(func() { client.Run(ctx) })
+	ended := inBackground(ctx, client.Run)
 	return func() {
-		cancel()
-		keeping.Wait()
+		ended()
 		client.Close()
 	}
 }
