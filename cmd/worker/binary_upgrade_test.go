@@ -82,6 +82,7 @@ func TestUpgradeAndRollback(t *testing.T) {
 	}) {
 		t.Fatalf("no newer record was met; the worker said:\n%s", before.stderr.tail())
 	}
+	are(events.Deferred, waiting...) // whoever is in hand while a worker stops is deferred as transient, here for an hour
 	before.stop()
 	see(waiting...)
 	are(events.Activated, waiting...)
