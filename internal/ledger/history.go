@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 
 	"activation-worker/internal/events"
 )
@@ -73,11 +74,11 @@ func (l *Ledger) each(ctx context.Context, stream string, cfg jetstream.OrderedC
 	asking, cancel := context.WithTimeout(ctx, gatherTimeout)
 	defer cancel()
 	cfg.MaxResetAttempts = 1 // it would go on for ever otherwise, whatever ctx says
-	cons, err := l.reader(asking, stream, cfg)
+	cons, givenUp, err := l.reader(asking, stream, cfg)
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", stream, err)
 	}
-	defer l.forget(ctx, stream, cons)
+	defer l.forget(ctx, stream, cons, givenUp...)
 	info, err := cons.Info(asking)
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", stream, err)
@@ -126,29 +127,41 @@ const (
 	askAgainLast = 25 * time.Second
 )
 
-// reader makes a consumer, asking again where no answer comes.
-func (l *Ledger) reader(ctx context.Context, stream string, cfg jetstream.OrderedConsumerConfig) (jetstream.Consumer, error) {
+// reader makes a consumer, asking again where no answer comes. givenUp are the names of those that may have been made all the same.
+func (l *Ledger) reader(ctx context.Context, stream string, cfg jetstream.OrderedConsumerConfig) (cons jetstream.Consumer, givenUp []string, err error) {
 	patience := askAgain
 	if cfg.DeliverPolicy == jetstream.DeliverLastPerSubjectPolicy {
 		patience = askAgainLast
 	}
 	for {
+		cfg.NamePrefix = nuid.Next()
 		asking, cancel := context.WithTimeout(ctx, patience)
-		cons, err := l.js.OrderedConsumer(asking, stream, cfg)
+		cons, err = l.js.OrderedConsumer(asking, stream, cfg)
 		unanswered := asking.Err() != nil
 		cancel()
 		if err == nil || !unanswered || ctx.Err() != nil {
-			return cons, err
+			return cons, givenUp, err
 		}
+		givenUp = append(givenUp, cfg.NamePrefix+"_1") // as the client calls its first
 	}
 }
 
-// forget deletes a reader's consumer, which the server would otherwise keep for minutes.
-func (l *Ledger) forget(ctx context.Context, stream string, cons jetstream.Consumer) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
-	defer cancel()
+// forget deletes a reader's consumer, and others by name, which the server would otherwise keep for minutes.
+func (l *Ledger) forget(ctx context.Context, stream string, cons jetstream.Consumer, names ...string) {
+	ctx = context.WithoutCancel(ctx)
 	if info := cons.CachedInfo(); info != nil {
-		_ = l.js.DeleteConsumer(ctx, stream, info.Name) // where it fails, the server does so later
+		names = append(names, info.Name)
+	}
+	for _, name := range names {
+		for range 2 { // where it fails both times, the server does so later
+			asking, cancel := context.WithTimeout(ctx, requestTimeout)
+			err := l.js.DeleteConsumer(asking, stream, name)
+			unanswered := asking.Err() != nil && l.conn.IsConnected()
+			cancel()
+			if err == nil || !unanswered {
+				break
+			}
+		}
 	}
 }
 

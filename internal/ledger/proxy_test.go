@@ -16,12 +16,12 @@ type proxy struct {
 	backend  string
 	tasks    sync.WaitGroup
 
-	mu    sync.Mutex
-	conns map[net.Conn]bool
-	lost  func(request []byte) bool // nil: nothing is cut; see arm
-	after bool
-	then  func()
-	cut   chan struct{}
+	mu     sync.Mutex
+	conns  map[net.Conn]bool
+	lost   func(request []byte) bool // nil: nothing is cut; see arm
+	answer string                    // cut when the server says this; empty: before the server reads
+	then   func()
+	cut    chan struct{}
 }
 
 // newProxy listens in front of the first server of a URL.
@@ -45,7 +45,10 @@ func (p *proxy) url() string { return "nats://" + p.listener.Addr().String() }
 func (p *proxy) arm(id int64, after bool, then func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.after, p.then = after, then
+	p.answer, p.then = "", then
+	if after {
+		p.answer = `"seq":`
+	}
 	p.lost = contains("HPUB " + strings.TrimSuffix(events.CustomerFamily(id), "*"))
 }
 
@@ -53,7 +56,14 @@ func (p *proxy) arm(id int64, after bool, then func()) {
 func (p *proxy) lose(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.after, p.then, p.lost = false, nil, contains(text)
+	p.answer, p.then, p.lost = "", nil, contains(text)
+}
+
+// loseAnswer cuts the connection once the server has answered such a request with a text.
+func (p *proxy) loseAnswer(request, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answer, p.then, p.lost = text, nil, contains(request)
 }
 
 func contains(text string) func([]byte) bool {
@@ -82,7 +92,7 @@ func (p *proxy) accept() {
 				p.mu.Lock()
 				hit := p.lost != nil && p.lost(chunk)
 				sent = sent || hit
-				now := hit && !p.after
+				now := hit && p.answer == ""
 				p.mu.Unlock()
 				return now && p.fire()
 			})
@@ -91,7 +101,7 @@ func (p *proxy) accept() {
 			defer end()
 			pump(server, client, func(chunk []byte) bool {
 				p.mu.Lock()
-				now := sent && p.after && bytes.Contains(chunk, []byte(`"seq":`))
+				now := sent && p.answer != "" && bytes.Contains(chunk, []byte(p.answer))
 				p.mu.Unlock()
 				return now && p.fire()
 			})
@@ -99,11 +109,18 @@ func (p *proxy) accept() {
 	}
 }
 
+// again is for another cut.
+func (p *proxy) again() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = make(chan struct{})
+}
+
 // fire disarms the proxy and says that the connection is to be cut.
 func (p *proxy) fire() bool {
 	p.mu.Lock()
 	then := p.then
-	p.lost, p.after, p.then = nil, false, nil
+	p.lost, p.answer, p.then = nil, "", nil
 	p.mu.Unlock()
 	if then != nil {
 		then()

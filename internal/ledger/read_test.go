@@ -150,15 +150,35 @@ func testFindIntake(t *testing.T, p *place, _ *world) {
 	}
 }
 
+// A node that is lost takes requests with it, or their answers: what is read then is asked for again, long before one gives up. Nothing stays
+// behind on the server, nor what was made without the reader's knowing.
 func testReadersCleanUp(t *testing.T, p *place, _ *world) {
 	w := p.world(t)
-	l := w.ledger(t)
-	store(t, l, record(1, events.Started), 0)
-	for range 3 {
-		w.stored(t, 1)
-		w.stored(t, 2)
+	l, between := w.behind(t)
+	id := w.customer()
+	claim(t, l, record(id, events.Started), 0)
+	const request = "$JS.API.CONSUMER.CREATE."
+	for name, lose := range map[string]func(){
+		"all is well":           nil,
+		"the request is lost":   func() { between.lose(request) },
+		"its answer is lost":    func() { between.loseAnswer(request, `"stream_name"`) },
+		"and all is well again": nil,
+	} {
+		if lose != nil {
+			between.again()
+			lose()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		entries, err := l.History(ctx, id)
+		cancel()
+		if lose != nil {
+			wantCut(t, between)
+		}
+		if err != nil || len(entries) != 1 {
+			t.Errorf("%s: %d records, %v", name, len(entries), err)
+		}
 		if _, err := l.FindDomain(limited(t), "x"); err != nil {
-			t.Fatal(err)
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	eventually(t, func(ctx context.Context) error {
@@ -168,19 +188,4 @@ func testReadersCleanUp(t *testing.T, p *place, _ *world) {
 		}
 		return err
 	})
-}
-
-// A node that is lost takes requests with it: what is read then is asked for again, long before one gives up.
-func testReadingIsAskedForAgain(t *testing.T, _ *place, w *world) {
-	l, p := w.behind(t)
-	id := w.customer()
-	claim(t, l, record(id, events.Started), 0)
-	p.lose("$JS.API.CONSUMER.CREATE.")
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	entries, err := l.History(ctx, id)
-	wantCut(t, p)
-	if err != nil || len(entries) != 1 {
-		t.Errorf("%d records, %v", len(entries), err)
-	}
 }

@@ -19,9 +19,6 @@ func testFromBefore(t *testing.T, _ *place, w *world) {
 		mark := events.Mark{Stream: w.layout.Streams.Ledger, Created: stream.CachedInfo().Created, Accepted: at}
 		return func(o *ledger.Options) { o.Mark = func() events.Mark { return mark } }
 	}
-	before := w.ledger(t, accepted(time.Now().Add(-time.Hour)))
-	justNow := w.ledger(t, accepted(time.Now().Add(-time.Second))) // by a worker that did not know it yet
-	since := w.ledger(t, accepted(time.Now().Add(time.Hour)))
 	never := w.ledger(t)
 	for state, want := range map[events.State]bool{
 		events.Deferred: true, events.Failed: true, events.Activated: false, events.Forgotten: false,
@@ -29,6 +26,13 @@ func testFromBefore(t *testing.T, _ *place, w *world) {
 	} {
 		id := w.customer()
 		store(t, never, record(id, state), 0)
+		m, err := stream.GetLastMsgForSubject(limited(t), events.CustomerSubject(id, state))
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := w.ledger(t, accepted(m.Time.Add(-time.Hour)))
+		justNow := w.ledger(t, accepted(m.Time.Add(-time.Second))) // by a worker that did not know it yet
+		since := w.ledger(t, accepted(m.Time.Add(time.Hour)))
 		for name, c := range map[string]struct {
 			l    *ledger.Ledger
 			want bool

@@ -17,7 +17,6 @@ var cases = []struct {
 	{"a stopped write says that the outcome is not known", testWriteEnds},
 
 	{"a stored write whose answer is lost is stored once", testAnswerLost},
-	{"reading is asked for again when a node takes the request with it", testReadingIsAskedForAgain},
 	{"a write that is lost on the way is sent again", testRequestLost},
 	{"a rival comes first while a write is lost", testRivalWhileLost},
 	{"a rival goes on from a write whose answer is lost", testRivalAfterAnswerLost},
