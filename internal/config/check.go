@@ -31,6 +31,7 @@ func checks() []check {
 		{GroupStreams, []string{"WORKER_INTAKE_SUBJECT", "WORKER_INTAKE_STREAM", "WORKER_STREAM"}, checkIntake},
 		{GroupLog, nil, checkTracing},
 		{GroupWorker, []string{"WORKER_LEASE", "LINEWORKS_TIMEOUT"}, checkLease},
+		{GroupHTTP, []string{"WORKER_HTTP_ADDR", "WORKER_CONSOLE_ADDR"}, checkConsole},
 	}
 }
 

@@ -57,6 +57,14 @@ func TestChecks(t *testing.T) {
 		"a directory":                       {env: []string{"NATS_CREDS=/"}, want: "NATS_CREDS: names a directory"},
 		"credentials in a server list":      {env: []string{"NATS_URL=nats://u:hunter2@h:x"}, want: "NATS_URL: server 1 of the list cannot be understood"},
 		"a password that is not escaped":    {env: []string{"NATS_URL=nats://hunter2:4222/x@h:4222"}, want: "NATS_URL: server 1 of the list cannot be understood"},
+		"page and probes apart":             {env: []string{"WORKER_HTTP_ADDR=127.0.0.1:8080", "WORKER_CONSOLE_ADDR=127.0.0.2:8080"}},
+		"page and probes on any ports":      {env: []string{"WORKER_HTTP_ADDR=127.0.0.1:0", "WORKER_CONSOLE_ADDR=127.0.0.1:0"}},
+		"no page":                           {env: []string{"WORKER_HTTP_ADDR=127.0.0.1:8081", "WORKER_CONSOLE_ADDR=off"}},
+		"the probes at the page's default":  {env: []string{"WORKER_HTTP_ADDR=127.0.0.1:8081"}, want: "WORKER_CONSOLE_ADDR: 127.0.0.1:8081 is where WORKER_HTTP_ADDR listens, at 127.0.0.1:8081; wanted another port, or off (default)"},
+		"the page where the probes are":     {env: []string{"WORKER_CONSOLE_ADDR=127.0.0.1:8080"}, want: "WORKER_CONSOLE_ADDR: 127.0.0.1:8080 is where WORKER_HTTP_ADDR listens"},
+		"the same by another name":          {env: []string{"WORKER_CONSOLE_ADDR=LocalHost:08080"}, want: "WORKER_CONSOLE_ADDR: LocalHost:08080 is where"},
+		"the probes everywhere":             {env: []string{"WORKER_CONSOLE_ADDR=10.0.0.1:1", "WORKER_HTTP_ADDR=0.0.0.0:1"}, want: "WORKER_CONSOLE_ADDR: 10.0.0.1:1 is where"},
+		"the page everywhere":               {env: []string{"WORKER_CONSOLE_ADDR=:8080"}, want: "WORKER_CONSOLE_ADDR: :8080 is where"},
 		"credentials in the partner's URLs": {env: []string{"LINEWORKS_API_URL=https://u:hunter2@worksapis.com"}, want: "LINEWORKS_API_URL: holds more than host and path"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -65,6 +65,9 @@ type Worker struct {
 	NATSListen string // host:port of the embedded server
 	HTTPAddr   string // host:port of the probes
 
+	ConsoleAddr  string   // host:port of the page; empty: there is none
+	ConsoleHosts []string // names in lower case, and addresses, under which it may be asked for too
+
 	IntakeStream   string
 	IntakeSubject  string // filter, may hold wildcards
 	IntakeType     string // CloudEvents type; empty: any

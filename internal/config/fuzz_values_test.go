@@ -22,6 +22,7 @@ func FuzzValues(f *testing.F) {
 		"transient=24h,dns_unverified=720h", "transient=24h,transient=1h", "transient=1081h", "refused=1h", "transient=10s/60s", "transient=1s//2s", "customer_not_found=5m/20m/60m",
 		"system,192.0.2.1:53,[2001:db8::1]:53,authoritative", "off", "off,system", "0.0.0.0", "224.0.0.1", "192.0.2.1:0", "::ffff:192.0.2.1", "fe80::1%eth0", "192.0.2.1,192.0.2.1:53",
 		"127.0.0.1:8080", ":0", "host:65536", "[::1]:1", "[::1", "a:b:c", "https://h/p/", "https://u:p@h", "http://h?q", "ftp://h", "https://", "nats://a,tls://b:1, c",
+		"a.example., B:8443,[::1]:1", "*.example", "127.1", "[::1",
 		"all", "new", "2026-01-31T09:00:00Z", "a.b", "a.*.>", "a..b", "/domainId", "/a~2", "k3x9q.serviceaccount@kawase-it", "@", "3", "\x00", "\xff",
 	} {
 		f.Add(text)
@@ -85,6 +86,11 @@ func FuzzValues(f *testing.F) {
 		} else if _, _, err := net.SplitHostPort(a); err != nil {
 			t.Errorf("address %q is taken as %q", text, a)
 		}
+		if all, err := hostNames().parse(text); err != nil {
+			bounded(err)
+		} else if len(all) == 0 || slices.ContainsFunc(all, noHost) {
+			t.Errorf("hosts %q are taken as %q", text, all)
+		}
 		if u, err := baseURL().parse(text); err != nil {
 			bounded(err)
 		} else if at, err := url.Parse(u); err != nil || at.User != nil || at.Host == "" || at.Scheme != "https" && at.Scheme != "http" {
@@ -100,6 +106,12 @@ func ascending(all []time.Duration) bool {
 func noResolver(s string) bool {
 	at, err := netip.ParseAddrPort(s)
 	return s != ResolverSystem && s != ResolverAuthoritative && s != ResolverOff && (err != nil || at.Port() == 0 || at.Addr().IsUnspecified() || at.Addr().Is4In6())
+}
+
+// noHost tells whether no browser asks for a host by that name.
+func noHost(s string) bool {
+	u, err := url.Parse("http://" + net.JoinHostPort(s, "1"))
+	return err != nil || u.Hostname() != s || s != strings.ToLower(s) || strings.ContainsAny(s, "*/@[]% ")
 }
 
 // FuzzSecrets: wherever a secret stands, in the environment, in a settings file that YAML may not be able to read, in a server's address, or

@@ -257,17 +257,26 @@ func TestFileThatIsNotThere(t *testing.T) {
 	}
 }
 
-func TestSettingsOfOtherVersionsOnlyWarn(t *testing.T) {
+// Tracing's variables are many and not ours: a slip of the pen in one stops nobody.
+func TestVariablesOfOthersOnlyWarn(t *testing.T) {
 	t.Parallel()
-	file := write(t, "worker.yaml", "worker_console_hosts: worker.example\notel_bsp_schedule_delay: 100\n")
-	c := mustLoad(t, flagsOf(t, "--config", file), "OTEL_METRICS_EXPORTER=otlp", "WORKER_CONSOLE_ADDR=off")
-	want := []string{
-		"OTEL_BSP_SCHEDULE_DELAY: is read from the environment alone, if at all",
-		"WORKER_CONSOLE_ADDR: this version does not use it",
-		"WORKER_CONSOLE_HOSTS: this version does not use it",
-	}
+	file := write(t, "worker.yaml", "otel_bsp_schedule_delay: 100\n")
+	c := mustLoad(t, flagsOf(t, "--config", file), "OTEL_METRICS_EXPORTER=otlp")
+	want := []string{"OTEL_BSP_SCHEDULE_DELAY: is read from the environment alone, if at all"}
 	if !slices.Equal(c.Warnings, want) {
 		t.Errorf("warnings are %q, wanted %q", c.Warnings, want)
+	}
+}
+
+func TestConsole(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, flagsOf(t))
+	if c.Worker.ConsoleAddr != "127.0.0.1:8081" || c.Worker.ConsoleHosts != nil {
+		t.Errorf("unless set, the page is at %q for %q", c.Worker.ConsoleAddr, c.Worker.ConsoleHosts)
+	}
+	c = mustLoad(t, flagsOf(t, "--console-addr", "off"), "WORKER_CONSOLE_ADDR=:1", "WORKER_CONSOLE_HOSTS=A.example,b")
+	if c.Worker.ConsoleAddr != "" || !slices.Equal(c.Worker.ConsoleHosts, []string{"a.example", "b"}) {
+		t.Errorf("off, the page is at %q for %q", c.Worker.ConsoleAddr, c.Worker.ConsoleHosts)
 	}
 }
 

@@ -20,7 +20,7 @@ var kindsExplained = []struct{ kind, written, example string }{
 	{"duration", "a number and a unit, `ms` `s` `m` `h`, also several: at least `1ms`", "90s"},
 	{"rate", "requests in a unit of time: `/s`, `/m` or `/h`; `0` is no limit", ""},
 	{"size", "bytes, or a number with `kB` `MB` `GB` `TB` (powers of 1000) or `KiB` `MiB` `GiB` `TiB` (of 1024)", "20GiB"},
-	{"address", "`host:port`", ""},
+	{"address", "`host:port`; where the meaning says so, also `off`", ""},
 	{"URL", "scheme, host and path; no user, query or fragment", ""},
 	{"URI", "a URI reference", ""},
 	{"servers", "`nats://`, `tls://`, `ws://` or `wss://` and host, with commas between", ""},
@@ -54,7 +54,8 @@ var examples = map[string]string{
 	"WORKER_GIVE_UP": "dns_unverified=1080h,terms_pending=720h", "WORKER_BACKOFF": "transient=10s/60s/5m,terms_pending=5m/1h/6h",
 	"WORKER_DNS_SCHEDULE": "watch=30s/15m,call=2h/12h/24h", "WORKER_DNS_RESOLVERS": "system,authoritative,9.9.9.9",
 	"WORKER_CLASSIFICATION": "/etc/activation-worker/classification.yaml", "WORKER_EVENT_SOURCE": "/lineworks/activation/osaka",
-	"WORKER_RECORD_PARTNER_TEXT": "off", "WORKER_HTTP_ADDR": "0.0.0.0:8080", "WORKER_LOG_LEVEL": "debug", "WORKER_LOG_FORMAT": "json",
+	"WORKER_RECORD_PARTNER_TEXT": "off", "WORKER_HTTP_ADDR": "0.0.0.0:8080", "WORKER_CONSOLE_ADDR": "0.0.0.0:8081",
+	"WORKER_CONSOLE_HOSTS": "activation.example.net,worker-1.internal", "WORKER_LOG_LEVEL": "debug", "WORKER_LOG_FORMAT": "json",
 }
 
 // reference is the generated part of docs/configuration.md.

@@ -13,14 +13,6 @@ func settings() []setting {
 	return all
 }
 
-// unusedNames are settings that belong to the product but that this version does not read. A name ending in _ stands
-// for all that begin with it.
-func unusedNames() []string {
-	return []string{
-		"WORKER_CONSOLE_ADDR", "WORKER_CONSOLE_HOSTS",
-	}
-}
-
 func natsSettings() []setting {
 	return []setting{
 		{
@@ -257,6 +249,16 @@ func workerSettings() []setting {
 		{
 			name: "WORKER_HTTP_ADDR", group: GroupHTTP, def: "127.0.0.1:8080", help: "address of `/livez` and `/readyz`",
 			value: bind(address(), func(c *Config) *string { return &c.Worker.HTTPAddr }),
+		},
+		{
+			name: "WORKER_CONSOLE_ADDR", group: GroupHTTP, def: "127.0.0.1:8081",
+			help:  "address of the page that shows what goes on, apart from the probes'; `off`: there is none. It asks nobody who they are",
+			value: bind(addressOrOff(), func(c *Config) *string { return &c.Worker.ConsoleAddr }),
+		},
+		{
+			name: "WORKER_CONSOLE_HOSTS", group: GroupHTTP, auto: "only loopback and `WORKER_CONSOLE_ADDR`",
+			help:  "further names under which browsers may ask for the page, comma-separated: those of a proxy before it, or of this machine",
+			value: bind(hostNames(), func(c *Config) *[]string { return &c.Worker.ConsoleHosts }),
 		},
 		{
 			name: "WORKER_LOG_LEVEL", group: GroupLog, def: "info", help: "`debug`, `info`, `warn` or `error`",

@@ -11,10 +11,6 @@ func (l *loader) accept(key, from string) bool {
 	if _, known := l.known[key]; known {
 		return true
 	}
-	if isUnused(key) {
-		l.warnings = append(l.warnings, key+": this version does not use it")
-		return false
-	}
 	if strings.HasPrefix(key, "OTEL_") { // there are many, and most are not about us
 		if from == fromFile {
 			l.warnings = append(l.warnings, key+": is read from the environment alone, if at all")
@@ -35,7 +31,7 @@ func (l *loader) accept(key, from string) bool {
 func (l *loader) concerns(key, text string) bool {
 	_, known := l.known[key]
 	ours := strings.HasPrefix(key, "WORKER_") || strings.HasPrefix(key, "LINEWORKS_")
-	return known || isUnused(key) || ours && !injected(key, text)
+	return known || ours && !injected(key, text)
 }
 
 // injected recognises what Kubernetes puts into every container's environment for a service called worker or
@@ -47,15 +43,6 @@ func injected(key, text string) bool {
 	}
 	return !strings.HasSuffix(key, "_PORT") || strings.Contains(text, "://") ||
 		strings.Contains(key, "_SERVICE_PORT") || strings.Contains(key, "_PORT_")
-}
-
-func isUnused(key string) bool {
-	for _, name := range unusedNames() {
-		if key == name || strings.HasSuffix(name, "_") && strings.HasPrefix(key, name) {
-			return true
-		}
-	}
-	return false
 }
 
 // nearest returns the setting that a key was probably meant to be, empty if none is near.
