@@ -15,7 +15,7 @@ func TestCountsGrowOld(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := New(Options{Log: zap.NewNop()})
-		c.count(events.Brief{DomainID: 51200001, State: events.Activated}, 0)
+		c.count(events.Brief{DomainID: 51200001, State: events.Activated}, message{})
 		c.complete()
 		wants := func(want bool) {
 			t.Helper()
@@ -35,7 +35,7 @@ func TestCountsGrowOld(t *testing.T) {
 			{after: time.Hour},
 			{heard: func() { c.behind(3) }, known: true},
 			{after: keptFor},
-			{heard: func() { c.count(events.Brief{DomainID: 51200001, State: events.Activated}, 0) }, known: true},
+			{heard: func() { c.count(events.Brief{DomainID: 51200001, State: events.Activated}, message{}) }, known: true},
 		} {
 			timer := time.NewTimer(step.after)
 			<-timer.C

@@ -92,20 +92,20 @@ func (r *reading) take(ctx context.Context, msg jetstream.Msg) error {
 	if r.got++; meta.Sequence.Consumer != r.got {
 		return errMissed
 	}
-	here := meta.Sequence.Stream
+	m := message{meta.Sequence.Stream, meta.Timestamp, meta.NumPending}
 	if b, ok := events.BriefOf(msg.Subject(), msg.Headers()); ok {
-		r.count(b, meta.NumPending)
+		r.count(b, m)
 		delete(r.untold, b.DomainID)
 		if b.Untold {
-			r.untold[b.DomainID] = here
+			r.untold[b.DomainID] = m.sequence
 		}
 		if b.State == events.Forgotten {
 			r.forgot = time.Now()
 		}
 	} else {
-		r.behind(meta.NumPending)
+		r.pass(msg.Subject(), m)
 	}
-	r.last = anchor{here, meta.Timestamp}
+	r.last = anchor{m.sequence, m.stored}
 	switch {
 	case meta.NumPending == 0:
 		return r.caughtUp(ctx)

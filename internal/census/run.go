@@ -24,8 +24,9 @@ const (
 	deniedAgain = time.Hour
 
 	requestTimeout = 3 * time.Second
-	// idle is after how long the server forgets the consumer of a worker that is no more.
-	idle = 2 * time.Minute
+	// idle is after how long the server forgets the consumer of a worker that is no more, until when others take it for alive. Who was
+	// only cut off makes another consumer and goes on where it was.
+	idle = 30 * time.Second
 )
 
 // Run counts until ctx ends. It waits for nobody and fails nobody: what it cannot read it tries again, and where the NATS
@@ -93,6 +94,7 @@ func (c *Census) follow(ctx context.Context) (read bool, err error) {
 			HeadersOnly:       true,
 			AckPolicy:         jetstream.AckNonePolicy,
 			InactiveThreshold: idle,
+			Metadata:          c.metadata(),
 			MemoryStorage:     true,
 			Replicas:          1,
 		})

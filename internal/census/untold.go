@@ -16,20 +16,20 @@ const (
 	readAtOnce = 16
 )
 
-// place is where a customer's newest record is.
-type place struct {
+// newest is where a customer's newest record is.
+type newest struct {
 	id       int64
 	sequence uint64
 }
 
 // settle reads the records whose reason no header names.
 func (c *Census) settle(ctx context.Context) error {
-	var some []place
+	var some []newest
 	for len(c.untold) > 0 {
 		began := time.Now()
 		some = some[:0]
 		for id, sequence := range c.untold {
-			if some = append(some, place{id, sequence}); len(some) == 4*readAtOnce {
+			if some = append(some, newest{id, sequence}); len(some) == 4*readAtOnce {
 				break
 			}
 		}
@@ -40,7 +40,7 @@ func (c *Census) settle(ctx context.Context) error {
 		for i, p := range some {
 			delete(c.untold, p.id)
 			if found[i] != nil {
-				c.settled(p.id, *found[i])
+				c.settled(p, *found[i])
 			}
 		}
 		if len(c.untold) > 0 {
@@ -51,7 +51,7 @@ func (c *Census) settle(ctx context.Context) error {
 }
 
 // read finds out where records count; nil for one that is gone: it has made way for another of its customer, which is still to come.
-func (c *Census) read(ctx context.Context, some []place) ([]*uint8, error) {
+func (c *Census) read(ctx context.Context, some []newest) ([]*uint8, error) {
 	found := make([]*uint8, len(some))
 	reading, ctx := errgroup.WithContext(ctx)
 	reading.SetLimit(readAtOnce)

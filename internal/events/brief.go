@@ -3,6 +3,7 @@ package events
 import (
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Brief is what the subject and the headers of a state record tell, without what it says.
@@ -14,6 +15,8 @@ type Brief struct {
 	Foreign bool
 	// Untold marks a record that has a reason which no header names, as older workers wrote them: it must be read to know.
 	Untold bool
+	// AcceptedAt is when the customer accepted whom an activated record is about; zero where no header tells it.
+	AcceptedAt time.Time
 }
 
 // BriefOf reads a message of the ledger; ok is false where it is no customer's.
@@ -39,6 +42,10 @@ func BriefOf(subject string, header map[string][]string) (b Brief, ok bool) {
 		b.Reason = Reason(first(header, HeaderReason))
 		b.Untold = b.Reason == ""
 		b.Foreign = !b.Untold && !knownReason(b.Reason)
+	case b.State == Activated:
+		if at, err := time.Parse(time.RFC3339, first(header, HeaderAcceptedAt)); err == nil {
+			b.AcceptedAt = at.UTC()
+		}
 	}
 	return b, true
 }
@@ -47,6 +54,9 @@ func BriefOf(subject string, header map[string][]string) (b Brief, ok bool) {
 func SetBrief(header map[string][]string, r *Record) {
 	if r.Reason != "" {
 		header[HeaderReason] = []string{string(r.Reason)}
+	}
+	if r.State == Activated && r.Calls > 0 && !r.AcceptedAt.IsZero() { // without a call of ours the customer was active before
+		header[HeaderAcceptedAt] = []string{r.AcceptedAt.UTC().Format(time.RFC3339Nano)}
 	}
 	if version := recordVersion; version > 1 {
 		header[HeaderVersion] = []string{strconv.Itoa(version)}

@@ -28,7 +28,11 @@ func TestBriefSaysWhatTheRecordSays(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if b, ok := events.BriefOf(subject, header); !ok || b != (events.Brief{DomainID: whole.DomainID, State: whole.State, Reason: whole.Reason}) {
+			want := events.Brief{DomainID: whole.DomainID, State: whole.State, Reason: whole.Reason}
+			if state == events.Activated {
+				want.AcceptedAt = whole.AcceptedAt
+			}
+			if b, ok := events.BriefOf(subject, header); !ok || b != want {
 				t.Errorf("in brief %s, %q is %+v", state, reason, b)
 			}
 			if b, _ := events.BriefOf(subject, nil); b.Untold != (reason != "") || b.Foreign {
@@ -77,5 +81,35 @@ func TestBriefKnowsWhatToLeaveAlone(t *testing.T) {
 	events.SetBrief(header, sample(events.Started))
 	if len(header) != 0 {
 		t.Errorf("a started record has headers %v, want none", header)
+	}
+}
+
+// TestBriefSaysWhenTheCustomerAccepted of who was activated by a call of ours.
+func TestBriefSaysWhenTheCustomerAccepted(t *testing.T) {
+	t.Parallel()
+	precise := at(0).Add(123456789)
+	for name, c := range map[string]struct {
+		r    *events.Record
+		want time.Time
+	}{
+		"to the nanosecond, in UTC": {sample(events.Activated, func(r *events.Record) { r.AcceptedAt = precise.In(time.FixedZone("", 9*3600)) }), precise},
+		"active before any call":    {sample(events.Activated, func(r *events.Record) { r.Calls = 0 }), time.Time{}},
+		"never told":                {sample(events.Activated, func(r *events.Record) { r.AcceptedAt = time.Time{} }), time.Time{}},
+		"not active":                {sample(events.Started), time.Time{}},
+	} {
+		header := map[string][]string{}
+		events.SetBrief(header, c.r)
+		if value := header[events.HeaderAcceptedAt]; (len(value) > 0) == c.want.IsZero() {
+			t.Errorf("%s: the header is %q", name, value)
+		}
+		if b, ok := events.BriefOf(events.CustomerSubject(c.r.DomainID, c.r.State), header); !ok || b.AcceptedAt != c.want {
+			t.Errorf("%s: accepted at %s, want %s", name, b.AcceptedAt, c.want)
+		}
+	}
+	for _, value := range []string{"yesterday", "", "1772442000"} {
+		b, ok := events.BriefOf("activation.customer.7.activated", map[string][]string{events.HeaderAcceptedAt: {value}})
+		if !ok || b.Foreign || !b.AcceptedAt.IsZero() {
+			t.Errorf("with %q it is %+v, %t", value, b, ok)
+		}
 	}
 }

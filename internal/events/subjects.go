@@ -57,6 +57,9 @@ const HeaderWriteToken = "Activation-Write-Token"
 const (
 	HeaderReason  = "Activation-Reason"  // of a deferred or failed record
 	HeaderVersion = "Activation-Version" // major version of the record; absent: 1
+	// HeaderAcceptedAt is when the customer accepted, RFC 3339 in UTC, of an activated record; absent where the customer was active
+	// before the worker called, and in records of older workers.
+	HeaderAcceptedAt = "Activation-Accepted-At"
 )
 
 // Streams are the names of the product's own streams: the ledger's name, alone or with a suffix.

@@ -1,0 +1,77 @@
+package census
+
+import (
+	"cmp"
+	"time"
+
+	"activation-worker/internal/events"
+)
+
+// Filter says which customers are meant; what is not set lets everybody through.
+type Filter struct {
+	States       []events.State
+	Reasons      []events.Reason
+	Since, Until time.Time // when the newest record was stored, to the second; Until is not included
+	IDPrefix     string    // decimal digits that the domain id begins with
+	Before       *Place    // only customers behind this place in the list
+	After        *Place    // only customers ahead of this place; without Before those next to it
+	Limit        int       // customers of a page
+}
+
+// Place is one in the list, which goes from the newest record to the oldest, and there from the highest id to the lowest.
+type Place struct {
+	Time     int64 // Unix seconds
+	DomainID int64
+}
+
+// compare is negative where p is ahead of other.
+func (p Place) compare(other Place) int {
+	return cmp.Or(cmp.Compare(other.Time, p.Time), cmp.Compare(other.DomainID, p.DomainID))
+}
+
+// Page is a page of the list.
+type Page struct {
+	Total     int         // customers that fit the filter, wherever they are in the list
+	Ahead     int         // of them ahead of the first of Customers
+	Counts    map[Key]int // of all that fit time and id, whatever states and reasons are asked for; with every key of [Census.Counts]
+	Customers []Customer
+}
+
+// Customer is one in the list.
+type Customer struct {
+	DomainID int64
+	At       time.Time // when the newest record was stored, whole seconds
+	Key      Key
+}
+
+// Page looks at all customers, one page at a time: there may be a million, and memory and processors are for the work. Who changes meanwhile is
+// met as before or as after, never twice. known is as in [Census.Counts]; where it is false the page is empty.
+func (c *Census) Page(f Filter) (p Page, known bool) {
+	c.pages.Lock()
+	defer c.pages.Unlock()
+	if _, _, known := c.Counts(); !known {
+		return Page{}, false
+	}
+	s := newSelection(f)
+	generation := c.scan(0, s)
+	for number := 1; number < shardCount; number++ {
+		if c.scan(number, s) != generation {
+			return Page{}, false // it is read anew
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return s.page(), c.current()
+}
+
+// scan looks at one shard, so that whoever counts waits for no more; generation tells one table from the next.
+func (c *Census) scan(number int, s *selection) (generation uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.table.shards[number].places {
+		if p.low != 0 {
+			s.look(number, p)
+		}
+	}
+	return c.generation
+}
