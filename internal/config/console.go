@@ -71,7 +71,7 @@ func hostAlone(s string) (string, error) {
 // checkConsole finds page and probes at the same place before the second of them cannot listen there.
 func checkConsole(c *Config) Faults {
 	page, probes := c.Worker.ConsoleAddr, c.Worker.HTTPAddr
-	if page == "" || !collide(page, probes) {
+	if !collide(page, probes) { // without a page there is no port
 		return nil
 	}
 	return Faults{c.wrong("WORKER_CONSOLE_ADDR",

@@ -1,5 +1,6 @@
 // Package console serves what people and probes look at over HTTP: whether the process
-// lives and whether it is ready, and the metrics. It decides nothing; the checks come from the parts.
+// lives and whether it is ready, the metrics, and a page of how things stand. It decides nothing; the checks come from the
+// parts, and what the page shows from a [Source].
 package console
 
 import (
@@ -65,7 +66,7 @@ func Handler(checks func(context.Context) []Check, metrics http.Handler) http.Ha
 		}
 		answer(w, status, body)
 	})
-	return mux
+	return readOnly(mux)
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

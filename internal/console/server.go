@@ -6,17 +6,25 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
 )
 
-// Bounds of what clients may take. Requests are small and answered in a moment, but for the checks of /readyz.
+// bounds of what clients may take. Requests are small and answered in a moment; handlers that need longer set their own deadlines.
+type bounds struct {
+	header, read, write, idle time.Duration
+}
+
+var usualBounds = bounds{
+	header: 5 * time.Second,
+	read:   10 * time.Second,
+	write:  10 * time.Second, // longer than checkTimeout
+	idle:   time.Minute,
+}
+
 const (
-	headerTimeout = 5 * time.Second
-	readTimeout   = 10 * time.Second
-	writeTimeout  = 10 * time.Second // longer than checkTimeout
-	idleTimeout   = time.Minute
 	headerBytes   = 16 << 10
 	connections   = 100
 	shutdownGrace = time.Second
@@ -33,6 +41,10 @@ type Server struct {
 // Listen serves h at an address until Close. The error names the setting. Whatever clients do, there are at most a
 // hundred connections, and a new one is served: it takes the place of the oldest.
 func Listen(ctx context.Context, setting, addr string, h http.Handler, log *zap.Logger) (*Server, error) {
+	return listen(ctx, setting, addr, h, log, usualBounds)
+}
+
+func listen(ctx context.Context, setting, addr string, h http.Handler, log *zap.Logger, b bounds) (*Server, error) {
 	trouble, err := zap.NewStdLogAt(log.Named("http"), zap.WarnLevel)
 	if err != nil {
 		return nil, fmt.Errorf("%s: its log: %w", setting, err)
@@ -43,15 +55,20 @@ func Listen(ctx context.Context, setting, addr string, h http.Handler, log *zap.
 		return nil, fmt.Errorf("%s: cannot listen on %s: %w", setting, addr, err)
 	}
 	visitors := newCrowd(connections)
+	closing := make(chan struct{})
 	s := &Server{
 		http: &http.Server{
-			Handler: guarded(h), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
-			WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
+			Handler: guarded(h), ReadHeaderTimeout: b.header, ReadTimeout: b.read,
+			WriteTimeout: b.write, IdleTimeout: b.idle, MaxHeaderBytes: headerBytes,
 			ConnState: visitors.watch, DisableGeneralOptionsHandler: true,
+			BaseContext: func(net.Listener) context.Context {
+				return context.WithValue(context.WithoutCancel(ctx), closingKey{}, closing)
+			},
 			ErrorLog: trouble,
 		},
 		crowd: visitors, addr: l.Addr(), done: make(chan struct{}),
 	}
+	s.http.RegisterOnShutdown(sync.OnceFunc(func() { close(closing) }))
 	go func() {
 		defer close(s.done)
 		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -61,8 +78,17 @@ func Listen(ctx context.Context, setting, addr string, h http.Handler, log *zap.
 	return s, nil
 }
 
-// guarded serves what is only read, and tells browsers to make nothing of it: no page of another site shows it in a
-// frame, guesses at its type or keeps it.
+// closingKey is the key, in the contexts of a server's requests, of a channel that is closed when the server begins to close.
+type closingKey struct{}
+
+// closing is for an answer that has no end of its own. One that has is given a moment.
+func closing(r *http.Request) <-chan struct{} {
+	begun, _ := r.Context().Value(closingKey{}).(chan struct{})
+	return begun
+}
+
+// guarded tells browsers to make nothing of what is served: no page of another site shows it in a frame, guesses at its
+// type or keeps it.
 func guarded(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, value := range map[string]string{
@@ -75,6 +101,13 @@ func guarded(h http.Handler) http.Handler {
 		} {
 			w.Header().Set(name, value)
 		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// readOnly serves what is only read.
+func readOnly(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, "only GET and HEAD", http.StatusMethodNotAllowed)
