@@ -5,34 +5,66 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // WithoutCustomer is an event as it is stored, on one line, without the partner's object in its data, which holds personal
 // data. Nothing else is changed: neither the order of members nor the digits of numbers.
 func WithoutCustomer(event []byte) ([]byte, error) {
+	return editData(event, func(data []byte) ([]byte, error) {
+		return editMembers(data, func(name string, value json.RawMessage) (json.RawMessage, bool, error) {
+			return value, name != "customer", nil
+		})
+	})
+}
+
+// Impersonal is [WithoutCustomer] for who is not known: also without what the partner has written about a cause, and without who
+// asked for a customer to be forgotten, and why.
+func Impersonal(event []byte) ([]byte, error) {
+	return editData(event, func(data []byte) ([]byte, error) {
+		return editMembers(data, func(name string, value json.RawMessage) (json.RawMessage, bool, error) {
+			switch strings.ToLower(name) { // a reader of JSON may take them in any case
+			case "customer", "by", "why":
+				return nil, false, nil
+			case "cause":
+				return withoutPartnerText(value)
+			}
+			return value, true, nil
+		})
+	})
+}
+
+func withoutPartnerText(cause json.RawMessage) (json.RawMessage, bool, error) {
+	if len(cause) == 0 || cause[0] != '{' {
+		return cause, true, nil
+	}
+	cause, err := editMembers(cause, func(name string, value json.RawMessage) (json.RawMessage, bool, error) {
+		return value, !strings.EqualFold(name, "partnerText"), nil
+	})
+	return cause, true, err
+}
+
+// editData writes an event anew, on one line, with what edit makes of its data.
+func editData(event []byte, edit func(data []byte) ([]byte, error)) ([]byte, error) {
 	var line bytes.Buffer
 	if err := json.Compact(&line, event); err != nil {
 		return nil, fmt.Errorf("read event: %w", err)
 	}
-	var failed error
-	out, err := editMembers(line.Bytes(), func(name string, value json.RawMessage) (json.RawMessage, bool) {
+	out, err := editMembers(line.Bytes(), func(name string, value json.RawMessage) (json.RawMessage, bool, error) {
 		if name != "data" || len(value) == 0 || value[0] != '{' {
-			return value, true
+			return value, true, nil
 		}
-		data, err := editMembers(value, func(name string, value json.RawMessage) (json.RawMessage, bool) {
-			return value, name != "customer"
-		})
-		failed = errors.Join(failed, err)
-		return data, true
+		data, err := edit(value)
+		return data, true, err
 	})
-	if err := errors.Join(err, failed); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("read event: %w", err)
 	}
 	return out, nil
 }
 
 // editMembers writes an object anew with what edit makes of its members; false leaves one out.
-func editMembers(object []byte, edit func(name string, value json.RawMessage) (json.RawMessage, bool)) ([]byte, error) {
+func editMembers(object []byte, edit func(name string, value json.RawMessage) (json.RawMessage, bool, error)) ([]byte, error) {
 	dec := json.NewDecoder(bytes.NewReader(object))
 	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
 		return nil, errors.Join(errors.New("it is no JSON object"), err)
@@ -50,7 +82,10 @@ func editMembers(object []byte, edit func(name string, value json.RawMessage) (j
 			return nil, err
 		}
 		name, _ := key.(string)
-		value, keep := edit(name, value)
+		value, keep, err := edit(name, value)
+		if err != nil {
+			return nil, err
+		}
 		if !keep {
 			continue
 		}

@@ -31,3 +31,22 @@ func TestAnEventWithoutThePartnersObject(t *testing.T) {
 		}
 	}
 }
+
+// TestAnImpersonalEvent: what is written in any case of letters, or with escapes, is left out too.
+func TestAnImpersonalEvent(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ event, want string }{
+		"the customer, in any case":    {`{"data":{"Customer":{"a":1},"CUSTOMER":2,"a":9007199254740993}}`, `{"data":{"a":9007199254740993}}`},
+		"what the partner says":        {`{"data":{"cause":{"code":"X","partnerText":"090","requestId":"r"}}}`, `{"data":{"cause":{"code":"X","requestId":"r"}}}`},
+		"the same, otherwise written":  {`{"data":{"Cause":{"PartnerT\u0065xt":"090","httpStatus":409.0}}}`, `{"data":{"Cause":{"httpStatus":409.0}}}`},
+		"a cause that is none":         {`{"data":{"cause":null,"x":[]}}`, `{"data":{"cause":null,"x":[]}}`},
+		"who asked to forget, and why": {`{"data":{"by":"yamada","why":"Yamada asked","wasState":"failed"}}`, `{"data":{"wasState":"failed"}}`},
+		"no event":                     {`[]`, ""},
+		"a cause that is cut":          {`{"data":{"cause":{"partnerText":"x"}`, ""},
+	} {
+		got, err := events.Impersonal([]byte(c.event))
+		if string(got) != c.want || (err != nil) != (c.want == "") {
+			t.Errorf("%s: got %s, %v; want %s", name, got, err, c.want)
+		}
+	}
+}

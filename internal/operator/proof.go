@@ -2,44 +2,69 @@ package operator
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"activation-worker/internal/events"
 )
 
-// ZoneFile is the records wanted as lines of a zone file, to be copied: one of them is enough. What
-// somebody else wrote cannot leave its line or its quotes.
-func ZoneFile(d *events.DNS) []string {
+// Proof is one record, wanted or seen.
+type Proof struct {
+	events.DNSRecord
+	Zone    string // a line of a zone file: what somebody else wrote cannot leave its line or its quotes
+	Matches bool   // what is wanted is seen, what is seen is as wanted
+}
+
+// Proofs are the records wanted, one of which is enough, and those seen where they should be.
+func Proofs(d *events.DNS) (wanted, seen []Proof) {
 	if d == nil {
-		return nil
+		return nil, nil
 	}
-	width := 0
+	of := func(r events.DNSRecord, others []events.DNSRecord, same func(other events.DNSRecord) bool) Proof {
+		return Proof{r, zoneName(r.Name) + " " + zoneRest(r), slices.ContainsFunc(others, same)}
+	}
 	for _, w := range d.Wanted {
+		wanted = append(wanted, of(w, d.Seen, func(s events.DNSRecord) bool { return sameName(w, s) && sameValue(w, s) }))
+	}
+	for _, s := range d.Seen {
+		seen = append(seen, of(s, d.Wanted, func(w events.DNSRecord) bool { return sameValue(w, s) }))
+	}
+	return wanted, seen
+}
+
+// ZoneFile is the records wanted as lines of a zone file, to be copied.
+func ZoneFile(d *events.DNS) []string {
+	wanted, _ := Proofs(d)
+	width := 0
+	for _, w := range wanted {
 		width = max(width, len(zoneName(w.Name)))
 	}
-	lines := make([]string, 0, len(d.Wanted))
-	for _, w := range d.Wanted {
-		lines = append(lines, fmt.Sprintf("%-*s IN %s %s", width, zoneName(w.Name), zoneType(w.Type), zoneValue(w)))
+	var lines []string
+	for _, w := range wanted {
+		lines = append(lines, fmt.Sprintf("%-*s %s", width, zoneName(w.Name), zoneRest(w.DNSRecord)))
 	}
 	return lines
 }
 
 // SightLines tells what was seen where the records wanted should be, and by which resolver.
 func SightLines(d *events.DNS) []string {
-	if d == nil {
-		return nil
-	}
-	lines := make([]string, 0, len(d.Seen))
-	for _, s := range d.Seen {
+	_, seen := Proofs(d)
+	var lines []string
+	for _, s := range seen {
 		match := "not as wanted"
-		for _, w := range d.Wanted {
-			if sameValue(w, s) {
-				match = "as wanted"
-			}
+		if s.Matches {
+			match = "as wanted"
 		}
-		lines = append(lines, fmt.Sprintf("%s IN %s %s (%s, seen by %s)", zoneName(s.Name), zoneType(s.Type), zoneValue(s), match, escaped(s.Resolver, "")))
+		lines = append(lines, fmt.Sprintf("%s (%s, seen by %s)", s.Zone, match, escaped(s.Resolver, "")))
 	}
 	return lines
+}
+
+// zoneRest is what follows the name.
+func zoneRest(r events.DNSRecord) string { return "IN " + zoneType(r.Type) + " " + zoneValue(r) }
+
+func sameName(a, b events.DNSRecord) bool {
+	return strings.EqualFold(strings.TrimSuffix(a.Name, "."), strings.TrimSuffix(b.Name, "."))
 }
 
 func sameValue(wanted, seen events.DNSRecord) bool {

@@ -37,6 +37,15 @@ func TestOwnershipRecordsAsAZoneFile(t *testing.T) {
 	if got := operator.SightLines(d); !slices.Equal(got, want) {
 		t.Errorf("seen is\n%s", strings.Join(got, "\n"))
 	}
+	wanted, seen := operator.Proofs(d)
+	for i, matches := range []bool{false, true} {
+		if wanted[i].Matches != matches || seen[i].Matches != matches || wanted[i].DNSRecord != d.Wanted[i] || seen[i].DNSRecord != d.Seen[i] {
+			t.Errorf("record %d is %+v, seen %+v", i, wanted[i], seen[i])
+		}
+	}
+	if wanted[0].Zone != `hinode.example. IN TXT "works-verify=7Qm2"` || seen[0].Zone != `hinode.example. IN TXT "works-verify=old"` {
+		t.Errorf("alone they are %s and %s", wanted[0].Zone, seen[0].Zone)
+	}
 	if operator.ZoneFile(nil) != nil || operator.SightLines(nil) != nil {
 		t.Error("no DNS data is no lines")
 	}
