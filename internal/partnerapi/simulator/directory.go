@@ -74,6 +74,22 @@ func (s *Simulator) remove(domainID int64) {
 	s.journal.byHand(domainID)
 }
 
+// Forget drops all that is known of a customer who is of no more interest, but for the calls that the journal still keeps, so that a
+// simulator can run for long. It is as if there had never been one.
+func (s *Simulator) Forget(domainID int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.customers[domainID]; ok {
+		private := []string{c.Administrator.PrivateEmail, c.Administrator.Cellphone}
+		s.journal.personal = slices.DeleteFunc(s.journal.personal, func(data string) bool { return slices.Contains(private, data) })
+	}
+	delete(s.customers, domainID)
+	delete(s.gone, domainID)
+	delete(s.journal.Customers, domainID)
+	s.journal.hands = slices.DeleteFunc(s.journal.hands, func(m handMark) bool { return m.id == domainID })
+	s.script.forget(domainID)
+}
+
 func (s *Simulator) change(domainID int64, how func(*customer)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

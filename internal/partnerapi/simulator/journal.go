@@ -37,11 +37,13 @@ type Counts struct {
 
 // Journal is a copy of what the simulator has noted.
 type Journal struct {
-	Calls         []Call           `json:"calls"` // by arrival
-	Customers     map[int64]Counts `json:"customers"`
-	TokenRequests int              `json:"tokenRequests"`
-	Tokens        int              `json:"tokens"`        // access tokens given out
-	MaxConcurrent int              `json:"maxConcurrent"` // the most API requests under way at the same time
+	Calls         []Call            `json:"calls"` // by arrival
+	Customers     map[int64]Counts  `json:"customers"`
+	Made          map[Operation]int `json:"made"`    // requests of each operation, exact even where calls were dropped
+	Applied       int               `json:"applied"` // activate requests that took effect, likewise
+	TokenRequests int               `json:"tokenRequests"`
+	Tokens        int               `json:"tokens"`        // access tokens given out
+	MaxConcurrent int               `json:"maxConcurrent"` // the most API requests under way at the same time
 
 	secrets  []string
 	personal []string
@@ -63,13 +65,14 @@ type journal struct {
 }
 
 func newJournal(limit int) journal {
-	return journal{Journal: Journal{Customers: map[int64]Counts{}}, limit: limit}
+	return journal{Journal: Journal{Customers: map[int64]Counts{}, Made: map[Operation]int{}}, limit: limit}
 }
 
 // begin notes an arrival and returns its number for the later notes.
 func (j *journal) begin(c Call, underWay int) int {
 	j.seq++
 	c.Seq, c.Concurrent = j.seq, underWay
+	j.Made[c.Op]++
 	j.MaxConcurrent = max(j.MaxConcurrent, underWay)
 	if c.DomainID != 0 {
 		counts := j.Customers[c.DomainID]
@@ -107,6 +110,7 @@ func (j *journal) applied(call int, id int64, now time.Time) {
 	counts := j.Customers[id]
 	counts.Applied++
 	j.Customers[id] = counts
+	j.Applied++
 }
 
 // end notes how a call was answered. It is written before the answer goes out: a caller that acts upon the answer comes later.
@@ -136,9 +140,16 @@ func (s *Simulator) Journal() Journal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.journal.Journal
-	c.Calls, c.Customers = slices.Clone(c.Calls), maps.Clone(c.Customers)
+	c.Calls, c.Customers, c.Made = slices.Clone(c.Calls), maps.Clone(c.Customers), maps.Clone(c.Made)
 	c.secrets, c.personal, c.hands = slices.Clone(c.secrets), slices.Clone(c.personal), slices.Clone(c.hands)
 	return c
+}
+
+// Counts are the sums of one customer's calls.
+func (s *Simulator) Counts(domainID int64) Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.journal.Customers[domainID]
 }
 
 // Lookups counts the look-ups of a customer that have arrived.

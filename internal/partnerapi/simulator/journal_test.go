@@ -133,6 +133,33 @@ func TestPeak(t *testing.T) {
 	}
 }
 
+// TestForgottenCustomers: of who is forgotten nothing is left that would take room, and sums stay what they were.
+func TestForgottenCustomers(t *testing.T) {
+	t.Parallel()
+	p := start(t, func(o *simulator.Options) { o.JournalLimit = 4 })
+	kept := len(p.Journal().PersonalData())
+	for id := int64(101); id < 121; id++ {
+		p.Add(simulator.Customer{DomainID: id, Terms: true, DNS: true})
+		p.Script(id, simulator.OpActivate, "500")
+		path := fmt.Sprintf("/customers/%d", id)
+		p.call("POST", path+"/activate", "")
+		p.call("POST", path+"/activate", "").has(t, 200)
+		if got := p.Counts(id); got.Activates != 2 || got.Applied != 1 {
+			t.Errorf("customer %d: %+v", id, got)
+		}
+		p.Forget(id)
+		p.call("GET", path, "").has(t, 403)
+		p.Forget(id)
+	}
+	j := p.Journal()
+	if len(j.Customers) > 0 || len(j.PersonalData()) != kept || len(j.Calls) > 4 {
+		t.Errorf("left: %v, %d private data, were %d, %d calls", j.Customers, len(j.PersonalData()), kept, len(j.Calls))
+	}
+	if j.Made[simulator.OpActivate] != 40 || j.Made[simulator.OpCustomer] != 20 || j.Applied != 20 {
+		t.Errorf("made %v, %d took effect", j.Made, j.Applied)
+	}
+}
+
 func TestJournalLimit(t *testing.T) {
 	t.Parallel()
 	p := start(t, func(o *simulator.Options) { o.JournalLimit = 10 })
