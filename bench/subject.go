@@ -61,7 +61,7 @@ func startWorker(ctx context.Context, s *site, inFlight int) (*proc, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := start("worker", append(s.workerEnv(inFlight), "WORKER_HTTP_ADDR="+addresses[0]), s.o.worker, "run")
+	p, err := start("worker", append(s.workerEnv(inFlight), "WORKER_HTTP_ADDR="+addresses[0], "WORKER_CONSOLE_ADDR=off"), s.o.worker, "run")
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func BenchmarkColdStart(b *testing.B) {
 		b.StopTimer()
 		address := freePort(b)
 		env := settings(p.env(), []string{
-			"WORKER_HTTP_ADDR=" + address, "WORKER_NATS_LISTEN=127.0.0.1:0", "WORKER_DATA_DIR=" + filepath.Join(b.TempDir(), "data"),
+			"WORKER_HTTP_ADDR=" + address, "WORKER_CONSOLE_ADDR=off", "WORKER_NATS_LISTEN=127.0.0.1:0", "WORKER_DATA_DIR=" + filepath.Join(b.TempDir(), "data"),
 		})
 		tick := time.NewTicker(2 * time.Millisecond)
 		b.StartTimer()

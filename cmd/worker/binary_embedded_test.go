@@ -22,7 +22,7 @@ func newEmbeddedSite(t testing.TB) (s *site, listen string) {
 
 func embeddedEnv(s *site, listen string, more ...string) []string {
 	return settings(s.partner.env(), []string{
-		"WORKER_NATS_LISTEN=" + listen, "WORKER_HTTP_ADDR=127.0.0.1:0", "LINEWORKS_TIMEOUT=2s", "WORKER_LEASE=12s",
+		"WORKER_NATS_LISTEN=" + listen, "WORKER_HTTP_ADDR=127.0.0.1:0", "WORKER_CONSOLE_ADDR=127.0.0.1:0", "LINEWORKS_TIMEOUT=2s", "WORKER_LEASE=12s",
 	}, more)
 }
 
@@ -76,7 +76,7 @@ func TestBinaryEmbedded(t *testing.T) {
 func TestBinaryWithoutCredentials(t *testing.T) {
 	t.Parallel()
 	s, listen := newEmbeddedSite(t)
-	bare := []string{"WORKER_NATS_LISTEN=" + listen, "WORKER_HTTP_ADDR=127.0.0.1:0", "WORKER_ID=bare-1"}
+	bare := []string{"WORKER_NATS_LISTEN=" + listen, "WORKER_HTTP_ADDR=127.0.0.1:0", "WORKER_CONSOLE_ADDR=127.0.0.1:0", "WORKER_ID=bare-1"}
 	w := startWorker(t, bare...)
 	four := []string{"LINEWORKS_CLIENT_ID", "LINEWORKS_CLIENT_SECRET", "LINEWORKS_SERVICE_ACCOUNT", "LINEWORKS_PRIVATE_KEY"}
 	w.awaitCheck("credentials", false, four...)

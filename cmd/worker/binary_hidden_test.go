@@ -31,7 +31,7 @@ func TestBinaryHidesWhatThePartnerRepeats(t *testing.T) {
 			t.Parallel()
 			s := newSetUpSite(t)
 			e := s.echoes()
-			env := s.env("WORKER_RECORD_PARTNER_TEXT="+setting, "WORKER_LOG_LEVEL=error", "WORKER_LOG_FORMAT=console", "WORKER_HTTP_ADDR="+freePort(t), "GOTRACEBACK=all",
+			env := s.env("WORKER_RECORD_PARTNER_TEXT="+setting, "WORKER_LOG_LEVEL=error", "WORKER_LOG_FORMAT=console", "WORKER_HTTP_ADDR="+freePort(t), "WORKER_CONSOLE_ADDR=off", "GOTRACEBACK=all",
 				"WORKER_BACKOFF=transient=1s,unknown_outcome=1s,partner_unavailable=1s,customer_not_found=1s")
 			w := startWorker(t, env...)
 			watching := startBinary(t, env, "watch", "-o", "json")
@@ -195,7 +195,7 @@ func TestBinaryHidesItsOwnSecrets(t *testing.T) {
 			server := brokertest.Start(t, brokertest.WithConfig(tc.server))
 			p := newPartner(t, simulator.Options{})
 			env := settings(p.env(), []string{
-				"NATS_URL=" + server.URL(), "WORKER_HTTP_ADDR=127.0.0.1:0", "WORKER_LOG_LEVEL=debug", "GOTRACEBACK=system", "LINEWORKS_TIMEOUT=2s", "WORKER_LEASE=12s", "WORKER_STREAM_MAX_BYTES=1GiB",
+				"NATS_URL=" + server.URL(), "WORKER_HTTP_ADDR=127.0.0.1:0", "WORKER_CONSOLE_ADDR=127.0.0.1:0", "WORKER_LOG_LEVEL=debug", "GOTRACEBACK=system", "LINEWORKS_TIMEOUT=2s", "WORKER_LEASE=12s", "WORKER_STREAM_MAX_BYTES=1GiB",
 			}, tc.env(strings.TrimPrefix(server.URL(), "nats://")))
 			secrets := append(p.Journal().Secrets(), tc.secret, good)
 			if tc.in {

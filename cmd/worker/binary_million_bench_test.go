@@ -107,7 +107,7 @@ func (m *million) run() {
 	address := freePort(b)
 	buildWorker(b)
 	began := time.Now()
-	w := startWorker(b, m.env("WORKER_HTTP_ADDR="+address, "WORKER_SWEEP_INTERVAL=8s", "LINEWORKS_CONCURRENCY=16")...)
+	w := startWorker(b, m.env("WORKER_HTTP_ADDR="+address, "WORKER_CONSOLE_ADDR=off", "WORKER_SWEEP_INTERVAL=8s", "LINEWORKS_CONCURRENCY=16")...)
 	m.awaitReady(w, address)
 	ready := time.Since(began)
 	b.ReportMetric(ready.Seconds()*1000, "ready-ms")

@@ -159,7 +159,7 @@ func greet(conn net.Conn, version string) {
 func TestAnOldServerIsNamed(t *testing.T) {
 	t.Parallel()
 	url := oldNATS(t, "2.11.4")
-	env := []string{"NATS_URL=" + url, noWatch, "WORKER_HTTP_ADDR=127.0.0.1:0"}
+	env := []string{"NATS_URL=" + url, noWatch, "WORKER_HTTP_ADDR=127.0.0.1:0", "WORKER_CONSOLE_ADDR=127.0.0.1:0"}
 	for _, command := range []string{"run", "setup"} {
 		invoke(t, "", env, command).want(t, exitFailed, "2.11.4", "2.12 or newer", "update the server")
 	}
@@ -174,7 +174,7 @@ func TestASimulatorsLedgerIsNoRealPartners(t *testing.T) {
 	c := s.partner.Credentials()
 	// The defaults are the real partner's addresses; no request leaves the machine.
 	actual := []string{
-		"NATS_URL=" + s.nats.URL(), "WORKER_HTTP_ADDR=127.0.0.1:0", noWatch,
+		"NATS_URL=" + s.nats.URL(), "WORKER_HTTP_ADDR=127.0.0.1:0", "WORKER_CONSOLE_ADDR=127.0.0.1:0", noWatch,
 		"LINEWORKS_CLIENT_ID=" + c.ClientID, "LINEWORKS_CLIENT_SECRET=" + c.ClientSecret, "LINEWORKS_SERVICE_ACCOUNT=" + c.ServiceAccount, "LINEWORKS_PRIVATE_KEY=" + c.PrivateKeyPEM,
 		"HTTPS_PROXY=http://" + freePort(t),
 	}

@@ -65,7 +65,7 @@ func (s *site) env(more ...string) []string {
 	}
 	return settings(s.partner.env(), []string{
 		"NATS_URL=" + url,
-		"WORKER_HTTP_ADDR=127.0.0.1:0",
+		"WORKER_HTTP_ADDR=127.0.0.1:0", "WORKER_CONSOLE_ADDR=127.0.0.1:0",
 		"WORKER_LOG_LEVEL=debug",
 		"LINEWORKS_TIMEOUT=2s",
 		"LINEWORKS_RATE=0",

@@ -26,11 +26,12 @@ type stage struct {
 
 // shown are the addresses that documents show, the defaults, each of which becomes a free one. Where a simulator runs beside, its
 // own two are taken.
-var shown = []string{natsAddress, probesAddress, partnerAddress, dnsAddress, "127.0.0.1:8222"}
+var shown = []string{natsAddress, probesAddress, consoleAddress, partnerAddress, dnsAddress, "127.0.0.1:8222"}
 
 const (
 	natsAddress    = "127.0.0.1:4222"
 	probesAddress  = "127.0.0.1:8080"
+	consoleAddress = "127.0.0.1:8081"
 	partnerAddress = "127.0.0.1:8090"
 	dnsAddress     = "127.0.0.1:8053"
 
@@ -87,7 +88,7 @@ func (s *stage) bareEnvironment(addresses map[string]string) {
 	}
 	s.env = append(s.env,
 		"HOME="+home, "PATH="+strings.Join([]string{bin, "/usr/bin", "/bin", filepath.Dir(goTool)}, ":"),
-		"WORKER_NATS_LISTEN="+addresses[natsAddress], "WORKER_HTTP_ADDR="+addresses[probesAddress],
+		"WORKER_NATS_LISTEN="+addresses[natsAddress], "WORKER_HTTP_ADDR="+addresses[probesAddress], "WORKER_CONSOLE_ADDR="+addresses[consoleAddress],
 		"LINEWORKS_API_URL="+api, "LINEWORKS_TOKEN_URL="+token,
 		"GOCACHE="+goEnv(s.t, "GOCACHE"), "GOMODCACHE="+goEnv(s.t, "GOMODCACHE"), "GOFLAGS="+goEnv(s.t, "GOFLAGS"),
 	)

@@ -59,7 +59,7 @@ func TestKill(t *testing.T) {
 	}
 	env := settings(p.env(), []string{
 		"NATS_URL=" + url,
-		"WORKER_HTTP_ADDR=127.0.0.1:0",
+		"WORKER_HTTP_ADDR=127.0.0.1:0", "WORKER_CONSOLE_ADDR=127.0.0.1:0",
 		"LINEWORKS_TIMEOUT=1s",
 		fmt.Sprintf("LINEWORKS_CONCURRENCY=%d", killConcurrency),
 		"LINEWORKS_RATE=0",

@@ -5,11 +5,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
-	"activation-worker/internal/broker"
-	"activation-worker/internal/config"
-	"activation-worker/internal/events"
 	"activation-worker/internal/metrics"
 	"activation-worker/internal/quota"
 )
@@ -36,7 +31,9 @@ func (p *parts) readiness(ctx context.Context) map[string]bool {
 
 func (p *parts) pause() (reason string, since time.Time) {
 	if w := p.worker.Load(); w != nil {
-		return w.Pause()
+		if why, since := w.Pause(); why != nil {
+			return why.Reason, since
+		}
 	}
 	return "", time.Time{}
 }
@@ -139,64 +136,5 @@ func quotaOf(o quota.Outlook, now time.Time) metrics.Quota {
 	return q
 }
 
-const (
-	askEvery = 15 * time.Second
-	// askTime is of one question, so that one to which there is no answer leaves time for the others of a round.
-	askTime = askEvery / 10
-	// sharedFor is for how long the quota as it was read counts.
-	sharedFor = 4 * askEvery
-)
-
-// askAround asks the server now and then what no scrape must wait for, until stop is called.
-func (p *parts) askAround(ctx context.Context, c *config.Config, js jetstream.JetStream, layout broker.Layout, m *metrics.Metrics) (stop func()) {
-	return inBackground(ctx, func(ctx context.Context) {
-		again := time.NewTicker(askEvery)
-		defer again.Stop()
-		for {
-			p.askOnce(ctx, c, js, layout, m)
-			select {
-			case <-again.C:
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-}
-
-// askOnce makes one round. What is not answered is left as it was; the next round asks again.
-func (p *parts) askOnce(ctx context.Context, c *config.Config, js jetstream.JetStream, layout broker.Layout, m *metrics.Metrics) {
-	if !js.Conn().IsConnected() {
-		return
-	}
-	ask := func(question func(ctx context.Context)) {
-		ctx, cancel := context.WithTimeout(ctx, askTime)
-		defer cancel()
-		question(ctx)
-	}
-	for role, name := range map[string]string{
-		"ledger": layout.Streams.Ledger, "work": layout.Streams.Work, "rejected": layout.Streams.Rejected, "intake": layout.IntakeStream,
-	} {
-		ask(func(ctx context.Context) {
-			if stream, err := js.Stream(ctx, name); err == nil {
-				info := stream.CachedInfo()
-				m.Stream(role, info.State.Msgs, info.State.Bytes, info.Config.MaxBytes)
-			}
-		})
-	}
-	for name, stream := range map[string]string{
-		events.ConsumerActivator: layout.IntakeStream, events.ConsumerDue: layout.Streams.Work,
-		events.ConsumerRedo: layout.Streams.Work, events.ConsumerRequests: layout.Streams.Work,
-	} {
-		ask(func(ctx context.Context) {
-			if cons, err := js.Consumer(ctx, stream, name); err == nil {
-				info := cons.CachedInfo()
-				m.Consumer(name, info.NumPending, uint64(max(0, info.NumAckPending)))
-			}
-		})
-	}
-	ask(func(ctx context.Context) {
-		if o, err := quota.Look(ctx, quotaBucket(c, js, ""), limitsOf(c)); err == nil {
-			p.shared.Store(&sharedQuota{o, time.Now()})
-		}
-	})
-}
+// sharedFor is for how long the quota as it was read counts.
+const sharedFor = 4 * askEvery

@@ -32,9 +32,10 @@ func TestAnUnansweredQuestionLeavesTheOthers(t *testing.T) {
 	}
 	_, worker := brokertest.Connect(t, server.URL(), nats.UserInfo("worker", "w"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	m := metrics.New("", "", metrics.State{})
-	var p parts
+	p := newParts()
+	a := asking{parts: p, c: c, js: worker, layout: layout, metrics: m}
 	began := time.Now()
-	p.askOnce(t.Context(), c, worker, layout, m)
+	a.round(t.Context())
 	if took := time.Since(began); took >= askEvery {
 		t.Errorf("a round takes %s", took)
 	}

@@ -232,7 +232,7 @@ func pairs(list []string) func(func(string, string) bool) {
 func (g *guarded) env(who string, more ...string) []string {
 	env := []string{
 		"NATS_URL=" + g.url, "NATS_CA=" + g.ca, "NATS_NKEY=" + g.seeds[who], "NATS_INBOX_PREFIX=_INBOX_" + who,
-		noWatch, "WORKER_HTTP_ADDR=127.0.0.1:0", "WORKER_LOG_LEVEL=debug", "LINEWORKS_TIMEOUT=2s", "LINEWORKS_RATE=0",
+		noWatch, "WORKER_HTTP_ADDR=127.0.0.1:0", "WORKER_CONSOLE_ADDR=127.0.0.1:0", "WORKER_LOG_LEVEL=debug", "LINEWORKS_TIMEOUT=2s", "LINEWORKS_RATE=0",
 		"LINEWORKS_SUSTAINED_RATE=0", "WORKER_LEASE=12s", "WORKER_STREAM_MAX_BYTES=1GiB",
 	}
 	if who == "setup" || who == "worker" {

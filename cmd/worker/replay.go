@@ -134,7 +134,7 @@ func (f *replayFlags) run(cmd *cobra.Command, r events.Request) error {
 	}
 	preview.write(cmd.ErrOrStderr(), r)
 	if preview.moves > 0 {
-		fmt.Fprintln(cmd.ErrOrStderr(), printable(a.whenReplayed(ctx, c, preview, r)))
+		fmt.Fprintln(cmd.ErrOrStderr(), printable(statusReader{nc: a.nc, js: a.js, c: c, ledger: a.ledger}.whenReplayed(ctx, preview, r)))
 	}
 	if f.dryRun || preview.moves == 0 {
 		return nil
@@ -152,12 +152,16 @@ func (f *replayFlags) run(cmd *cobra.Command, r events.Request) error {
 	return nil
 }
 
-// preview counts whom a replay is about; a dry run also shows them.
+// preview counts whom a replay is about.
 type preview struct {
 	moves, hastened int
 	reasons         map[string]int
 	left            map[activation.Replayed]int
 	unread          []string
+}
+
+func newPreview() preview {
+	return preview{reasons: map[string]int{}, left: map[activation.Replayed]int{}}
 }
 
 // choiceLine is the JSON of a customer in a dry run.
@@ -166,31 +170,39 @@ type choiceLine struct {
 	Replay string `json:"replay"` // to_be_queued, to_be_due_now, or why it stays as it is
 }
 
+// why is the reason with the partner's code, if there is one.
+func (l choiceLine) why() string { return strings.TrimSpace(string(l.Reason) + " " + l.Code) }
+
+// count takes in one customer.
+func (p *preview) count(c operator.Choice) choiceLine {
+	line := choiceLine{Replay: "to_be_queued"}
+	switch {
+	case c.Hastens:
+		p.moves++
+		p.hastened++
+		line.Replay = "to_be_due_now"
+	case c.Moves():
+		p.moves++
+	default:
+		p.left[c.Does]++
+		line.Replay = operator.Left(c.Does)
+	}
+	line.DomainID = c.DomainID
+	if c.Record != nil {
+		line.customerLine = lineOf(c.Record)
+	}
+	if c.Moves() {
+		p.reasons[line.why()]++
+	}
+	return line
+}
+
+// preview counts whom the replay is about; a dry run also shows them.
 func (f *replayFlags) preview(ctx context.Context, out io.Writer, chooser operator.Chooser, r events.Request) (preview, error) {
-	p := preview{reasons: map[string]int{}, left: map[activation.Replayed]int{}}
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
+	p := newPreview()
+	enc := jsonLines(out)
 	err := chooser.Choose(ctx, r, func(why string) { p.unread = append(p.unread, why) }, func(c operator.Choice) error {
-		line := choiceLine{Replay: "to_be_queued"}
-		switch {
-		case c.Hastens:
-			p.moves++
-			p.hastened++
-			line.Replay = "to_be_due_now"
-		case c.Moves():
-			p.moves++
-		default:
-			p.left[c.Does]++
-			line.Replay = operator.Left(c.Does)
-		}
-		line.DomainID = c.DomainID
-		if c.Record != nil {
-			line.customerLine = lineOf(c.Record)
-		}
-		reason := strings.TrimSpace(string(line.Reason) + " " + line.Code)
-		if c.Moves() {
-			p.reasons[reason]++
-		}
+		line := p.count(c)
 		switch {
 		case !f.dryRun:
 			return nil
@@ -202,14 +214,13 @@ func (f *replayFlags) preview(ctx context.Context, out io.Writer, chooser operat
 			since = local(line.Since)
 		}
 		_, err := fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("%-19d  %-9s  %-26s  %-26s  %-24s  %s",
-			line.DomainID, line.State, since, reason, printable(line.Domain), line.Replay), " "))
+			line.DomainID, line.State, since, line.why(), printable(line.Domain), line.Replay), " "))
 		return err
 	})
 	return p, err
 }
 
 func (p preview) write(w io.Writer, r events.Request) {
-	interval, _ := r.Interval() // checked before
 	for _, reason := range slices.Sorted(maps.Keys(p.reasons)) {
 		fmt.Fprintf(w, "%6d  %s\n", p.reasons[reason], reason)
 	}
@@ -219,26 +230,30 @@ func (p preview) write(w io.Writer, r events.Request) {
 	for _, line := range p.unread {
 		fmt.Fprintln(w, printable(line))
 	}
+	fmt.Fprintln(w, p.sentence(r))
+}
+
+// sentence says how many are moved, and how long that takes.
+func (p preview) sentence(r events.Request) string {
 	if p.moves == 0 {
-		fmt.Fprintln(w, "nothing to replay")
-		return
+		return "nothing to replay"
 	}
-	fmt.Fprintf(w, "%d to be replayed, the last of them due in %s at %s\n", p.moves, p.last(interval).Round(time.Second), r.Rate)
+	return fmt.Sprintf("%d to be replayed, the last of them due in %s at %s", p.moves, p.last(r).Round(time.Second), r.Rate)
 }
 
 // last is in how long the last customer's time comes.
-func (p preview) last(interval time.Duration) time.Duration {
+func (p preview) last(r events.Request) time.Duration {
+	interval, _ := r.Interval() // checked before
 	return time.Duration(max(0, p.moves-p.hastened-1)) * interval
 }
 
 // whenReplayed says when the last customer of a replay would be attempted: as the partner's pace and those who wait allow.
-func (a asker) whenReplayed(ctx context.Context, c *config.Config, p preview, r events.Request) string {
-	ahead, unknown := readAhead(ctx, c, a.nc, a.js, a.ledger)
+func (s statusReader) whenReplayed(ctx context.Context, p preview, r events.Request) string {
+	ahead, unknown := readAhead(ctx, s.c, s.nc, s.js, s.ledger)
 	if unknown != "" {
 		return "when the last would be attempted: " + unknown
 	}
-	interval, _ := r.Interval() // checked before
-	return "the last would be attempted " + ahead.Replayed(p.moves, p.last(interval)).Sentence(time.Now(), local)
+	return "the last would be attempted " + ahead.Replayed(p.moves, p.last(r)).Sentence(time.Now(), local)
 }
 
 // idsOf reads domain ids from arguments.

@@ -101,14 +101,24 @@ type parts struct {
 	shared atomic.Pointer[sharedQuota] // the partner's quota as last read
 	stage  atomic.Pointer[string]      // what it is waiting for before there is a worker
 	server atomic.Pointer[broker.Embedded]
+	reader atomic.Pointer[statusReader]
 	denied broker.Denials
+
+	asked  atomic.Pointer[answers] // of the server, for the page
+	looked atomic.Int64            // when somebody last looked at the page, in Unix nanoseconds
+	look   chan struct{}           // somebody looks who found nothing new
+}
+
+func newParts() *parts {
+	p := &parts{look: make(chan struct{}, 1)}
+	p.waitFor("starting")
+	return p
 }
 
 // service runs the worker with its server, probes and partner until ctx ends.
 func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	defer ballast()()
-	var p parts
-	p.waitFor("starting")
+	p := newParts()
 	if err := checkPartner(c.Partner); err != nil {
 		return usageError{err}
 	}
@@ -140,6 +150,11 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	defer probes.Close() //nolint:contextcheck // ctx has ended by then
 
 	log.Info("probes are served", zap.String("probes", probes.Addr()))
+	_, closed, err := p.serveConsole(ctx, c, c.Worker.ConsoleAddr, log)
+	if err != nil {
+		return orStopped(ctx, err)
+	}
+	defer closed() //nolint:contextcheck // ctx has ended by then
 	p.waitFor("waiting for NATS")
 	link := natsOptions(c, url, c.Worker.ID, log)
 	link.Denials = &p.denied
@@ -154,12 +169,21 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	p.nats.Store(nc)
 
 	upkeep := newUpkeep(js, layout, log)
-	if err := ready(ctx, upkeep.ensure, &p, log); err != nil {
+	if err := ready(ctx, upkeep.ensure, p, log); err != nil {
 		return orStopped(ctx, err)
 	}
+	err = p.work(ctx, c, nc, upkeep, instruments{measured, tracer}, log)
+	if err == nil && errors.Is(context.Cause(ctx), errConnectionLost) {
+		return errConnectionLost
+	}
+	return err
+}
+
+// work takes part with a worker, on a connection whose streams are there, until ctx ends.
+func (p *parts) work(ctx context.Context, c *config.Config, nc *nats.Conn, upkeep *upkeep, in instruments, log *zap.Logger) error {
 	var partner consumer.Partner
 	if c.Partner.HasCredentials() {
-		client, err := partnerClient(c, ledger.MaxObject(nc), instruments{measured, tracer}, log)
+		client, err := partnerClient(c, ledger.MaxObject(nc), in, log)
 		if err != nil {
 			return err
 		}
@@ -172,26 +196,20 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 		return err
 	}
 	records := newLedger(c, nc, upkeep, log)
-	w := newWorker(c, records, upkeep, partner, looker, instruments{measured, tracer}, log)
+	w := newWorker(c, records, upkeep, partner, looker, in, log)
 	p.worker.Store(w)
-	defer p.askAround(ctx, c, js, layout, measured)()
-	counted := newCensus(records, upkeep, log)
+	p.reader.Store(&statusReader{nc: nc, js: upkeep.js, c: c, ledger: readerOf(c, nc, upkeep.js), oneByOne: true})
+	counted := newCensus(c, records, upkeep, log)
 	p.census.Store(counted)
 	defer inBackground(ctx, counted.Run)()
-	var requests sync.WaitGroup
-	requested := newOperator(c, records, nc, upkeep, w.Halted, log)
-	requests.Go(func() { requested.Run(ctx) })
-	defer requests.Wait()
+	defer p.askAround(ctx, c, upkeep.js, upkeep.layout, in.metrics)()
+	defer inBackground(ctx, newOperator(c, records, nc, upkeep, w.Halted, log).Run)()
 	log.Info("worker started", zap.String("worker", c.Worker.ID), zap.String("version", buildVersion()))
 	defer context.AfterFunc(ctx, func() {
 		log.Info("stopping: nothing new is taken, requests on their way end and are recorded", zap.Duration("within", c.Partner.Timeout+10*time.Second))
 	})()
-	err = w.Run(ctx)
-	log.Info("worker stopped")
-	if err == nil && errors.Is(context.Cause(ctx), errConnectionLost) {
-		return errConnectionLost
-	}
-	return err
+	defer log.Info("worker stopped")
+	return w.Run(ctx)
 }
 
 // inBackground runs what goes on until ctx ends or done is called, which waits for its end.
@@ -297,18 +315,24 @@ func closeConnection(nc *nats.Conn) {
 
 func (p *parts) waitFor(what string) { p.stage.Store(&what) }
 
-// checks are the lines of /readyz.
-func (p *parts) checks(ctx context.Context) []console.Check {
-	link := console.Check{Name: "nats", OK: true, Detail: "connected"}
+// link is the check of NATS; away tells that there is no connection.
+func (p *parts) link() (link console.Check, away bool) {
+	link = console.Check{Name: "nats", OK: true, Detail: "connected"}
 	if nc := p.nats.Load(); nc == nil || !nc.IsConnected() {
 		link.OK, link.Detail = false, "not connected: check NATS_URL and the server; the worker tries again by itself"
 	}
-	away := !link.OK
+	away = !link.OK
 	if server := p.server.Load(); server != nil && server.Fault() != "" {
 		link.OK, link.Detail = false, server.Fault()
 	} else if denied := p.denied.List(); !away && len(denied) > 0 {
 		link.OK, link.Detail = false, "connected, but the NATS user may not "+strings.Join(denied, ", nor ")+": grant it; the worker tries again by itself"
 	}
+	return link, away
+}
+
+// checks are the lines of /readyz.
+func (p *parts) checks(ctx context.Context) []console.Check {
+	link, away := p.link()
 	w := p.worker.Load()
 	checks := []console.Check{link}
 	if w == nil || away {

@@ -88,6 +88,9 @@ type statusReader struct {
 	js     jetstream.JetStream
 	c      *config.Config
 	ledger *ledger.Ledger
+	// oneByOne tells that announcements are read so, of which fewer can be then: the service's user need not have the right to a reader of its
+	// own on the intake.
+	oneByOne bool
 }
 
 // customer is the id meant by an argument, which is one itself or a domain name.

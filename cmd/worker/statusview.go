@@ -96,40 +96,59 @@ func (s *statusText) proof(r *events.Record) {
 	}
 }
 
-// facts are what the record says.
-func (s *statusText) facts(r *events.Record) {
+// fact is something that a record says. {when} in its text stands for a time.
+type fact struct {
+	label, text string
+	at          time.Time
+}
+
+// factsOf are what the record says, but for what the partner and the operator have written.
+func factsOf(r *events.Record) (facts []fact) {
+	add := func(at time.Time, label, format string, args ...any) {
+		facts = append(facts, fact{label, fmt.Sprintf(format, args...), at})
+	}
 	state := string(r.State)
 	if r.Reason != "" {
 		state += " (" + string(r.Reason) + ")"
 	}
-	s.row("state", "%s since %s", state, s.view.at(r.Time))
+	add(r.Time, "state", "%s since {when}", state)
 	if r.Reference != "" {
-		s.row("reference", "%s", printable(r.Reference))
+		add(time.Time{}, "reference", "%s", printable(r.Reference))
 	}
 	if c := r.Cause; c != nil {
 		cause := printable(c.Description)
 		if c.HTTPStatus != 0 {
 			cause += fmt.Sprintf(" (%s)", printable(strings.TrimSpace(fmt.Sprintf("%s: HTTP %d %s", c.Operation, c.HTTPStatus, c.Code))))
 		}
-		s.row("cause", "%s", cause)
-		if c.PartnerText != "" {
-			s.row("partner says", "%s", printable(c.PartnerText))
-		}
+		add(time.Time{}, "cause", "%s", cause)
 	}
 	switch {
 	case r.State == events.Activated:
-		s.row("learned", "%s, via %s", s.view.at(r.ActivatedAt), r.Via)
+		add(r.ActivatedAt, "learned", "{when}, via %s", r.Via)
 	case r.State == events.Forgotten:
-		s.row("forgotten by", "%s: %s", printable(r.By), printable(r.Why))
-		s.row("was", "%s", r.WasState)
-		return
+		add(time.Time{}, "was", "%s", r.WasState)
+		return facts
 	case r.State == events.Deferred && !r.GiveUpAt.IsZero():
-		s.row("gives up", "after %s", s.view.at(r.GiveUpAt))
+		add(r.GiveUpAt, "gives up", "after {when}")
 	}
 	if r.Unsettled {
-		s.row("unsettled", "an earlier request may have been applied; the partner is asked before it is called again")
+		add(time.Time{}, "unsettled", "an earlier request may have been applied; the partner is asked before it is called again")
 	}
-	s.row("tried", "round %d, attempt %d, %s in all", r.Round, r.Attempt, plural(r.Calls, "activate call", "activate calls"))
+	add(time.Time{}, "tried", "round %d, attempt %d, %s in all", r.Round, r.Attempt, plural(r.Calls, "activate call", "activate calls"))
+	return facts
+}
+
+// facts are what the record says.
+func (s *statusText) facts(r *events.Record) {
+	for _, f := range factsOf(r) {
+		if f.label == "was" {
+			s.row("forgotten by", "%s: %s", printable(r.By), printable(r.Why))
+		}
+		s.row(f.label, "%s", strings.ReplaceAll(f.text, "{when}", s.view.at(f.at)))
+		if c := r.Cause; f.label == "cause" && c.PartnerText != "" {
+			s.row("partner says", "%s", printable(c.PartnerText))
+		}
+	}
 }
 
 // timeline is what is kept of the past, oldest first.

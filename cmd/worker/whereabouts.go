@@ -23,7 +23,12 @@ func (s statusReader) unknown(ctx context.Context, id int64, output string, out 
 	if err != nil {
 		return err
 	}
-	taking := s.taking(ctx)
+	is, whatToDo := s.taking(ctx)
+	taking := strings.TrimSpace(is + " " + whatToDo)
+	text := where.text
+	if where.whatToDo != "" {
+		text += " To do: " + where.whatToDo
+	}
 	if output == "json" {
 		enc := json.NewEncoder(out)
 		enc.SetEscapeHTML(false)
@@ -32,9 +37,9 @@ func (s statusReader) unknown(ctx context.Context, id int64, output string, out 
 			State    string `json:"state"`
 			Detail   string `json:"detail"`
 			Taking   string `json:"taking"`
-		}{id, where.state, where.text, taking})
+		}{id, where.state, text, taking})
 	} else {
-		_, err = fmt.Fprintf(out, "%d: no record. %s\n\n  %s\n", id, where.text, taking)
+		_, err = fmt.Fprintf(out, "%d: no record. %s\n\n  %s\n", id, text, taking)
 		if err == nil && where.sequence > 0 {
 			_, err = fmt.Fprintf(out, "\n  expected     %s\n", printable(s.announced(ctx, where, localView())))
 		}
@@ -44,12 +49,23 @@ func (s statusReader) unknown(ctx context.Context, id int64, output string, out 
 
 type whereabouts struct {
 	state, text string
+	whatToDo    string // empty: nothing
 	sequence    uint64 // of the announcement that is not acknowledged yet; 0 for none
 	backlog     bool   // that announcement is an old one
 }
 
-// maxUnread bounds how many unread announcements are searched.
-const maxUnread = 20000
+// maxUnread bounds how many unread announcements are searched, and maxOneByOne how many where they are read one by one.
+const (
+	maxUnread   = 20000
+	maxOneByOne = 1000
+)
+
+func (s statusReader) mostUnread() int {
+	if s.oneByOne {
+		return maxOneByOne
+	}
+	return maxUnread
+}
 
 func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, error) {
 	unread, backlog, complete, err := s.unread(ctx, id)
@@ -77,10 +93,13 @@ func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, e
 		return whereabouts{}, err
 	}
 	if last != nil {
-		return whereabouts{state: "rejected", text: fmt.Sprintf("An announcement that mentions it was rejected (stream %s, sequence %d): %s. To do: publish it corrected, or mend the setting and run worker replay --rejected.", last.Original.Stream, last.Original.Sequence, last.Detail)}, nil
+		return whereabouts{
+			state: "rejected", whatToDo: "publish it corrected, or mend the setting and run worker replay --rejected.",
+			text: fmt.Sprintf("An announcement that mentions it was rejected (stream %s, sequence %d): %s.", last.Original.Stream, last.Original.Sequence, last.Detail),
+		}, nil
 	}
 	if !complete {
-		return whereabouts{state: "none", text: fmt.Sprintf("It is not among the first %d unread announcements, and none that mentions it was rejected.", maxUnread)}, nil
+		return whereabouts{state: "none", text: fmt.Sprintf("It is not among the first %d unread announcements, and none that mentions it was rejected.", s.mostUnread())}, nil
 	}
 	if in, err := operator.ReadIntake(ctx, s.js, s.ledger, s.c.Worker.IntakeStream, events.StreamsOf(s.c.Worker.Stream)); err == nil && in.Lost {
 		return whereabouts{state: "none", text: "No announcement of it waits unread; what became of those that were read is not known without the ledger."}, nil
@@ -103,7 +122,11 @@ func (s statusReader) unread(ctx context.Context, id int64) (sequence uint64, ba
 		return 0, false, false, fmt.Errorf("read consumer %s of stream %s: %w", events.ConsumerActivator, w.IntakeStream, err)
 	}
 	decoder := decoderOf(s.c)
-	sequence, complete, err = s.ledger.FindIntake(ctx, w.IntakeStream, w.IntakeSubject, start, maxUnread, func(m events.Message) bool {
+	find := s.ledger.FindIntake
+	if s.oneByOne {
+		find = s.findOneByOne
+	}
+	sequence, complete, err = find(ctx, w.IntakeStream, w.IntakeSubject, start, s.mostUnread(), func(m events.Message) bool {
 		accepted, err := decoder.Decode(m)
 		if err != nil || accepted.DomainID != id {
 			return false
@@ -112,6 +135,27 @@ func (s statusReader) unread(ctx context.Context, id int64) (sequence uint64, ba
 		return true
 	})
 	return sequence, backlog, complete, err
+}
+
+// findOneByOne is [ledger.Ledger.FindIntake] without a reader on the stream.
+func (s statusReader) findOneByOne(ctx context.Context, stream, subject string, from uint64, most int, fits func(events.Message) bool) (sequence uint64, complete bool, err error) {
+	in, err := s.js.Stream(ctx, stream)
+	if err != nil {
+		return 0, false, err
+	}
+	for range most {
+		m, err := in.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subject))
+		switch {
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+			return 0, true, nil
+		case err != nil:
+			return 0, false, fmt.Errorf("read stream %s: %w", stream, err)
+		case fits(events.Message{Subject: m.Subject, Header: m.Header, Data: m.Data, Stream: stream, Sequence: m.Sequence, StoredAt: m.Time}):
+			return m.Sequence, true, nil
+		}
+		from = m.Sequence + 1
+	}
+	return 0, false, nil
 }
 
 // paused says why no worker attempts anybody at the moment; empty where one does, or that could not be read.
@@ -124,12 +168,11 @@ func (s statusReader) paused(ctx context.Context) string {
 	return is
 }
 
-// taking says whether a worker is taking work.
-func (s statusReader) taking(ctx context.Context) string {
+// taking says whether a worker is taking work, and what to do if not.
+func (s statusReader) taking(ctx context.Context) (is, whatToDo string) {
 	in, err := operator.ReadIntake(ctx, s.js, s.ledger, s.c.Worker.IntakeStream, events.StreamsOf(s.c.Worker.Stream))
 	if err != nil {
-		return fmt.Sprintf("Whether a worker is taking work could not be read: %v.", err)
+		return fmt.Sprintf("Whether a worker is taking work could not be read: %v.", err), ""
 	}
-	is, whatToDo := in.Sentence(local)
-	return strings.TrimSpace(is + " " + whatToDo)
+	return in.Sentence(local)
 }

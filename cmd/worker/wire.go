@@ -299,8 +299,10 @@ func newWorker(c *config.Config, l *ledger.Ledger, u *upkeep, partner consumer.P
 }
 
 // newCensus counts customers beside a worker.
-func newCensus(l *ledger.Ledger, u *upkeep, log *zap.Logger) *census.Census {
-	return census.New(census.Options{JetStream: u.js, Ledger: l, Stream: u.layout.Streams.Ledger, Log: log})
+func newCensus(c *config.Config, l *ledger.Ledger, u *upkeep, log *zap.Logger) *census.Census {
+	return census.New(census.Options{
+		JetStream: u.js, Ledger: l, Stream: u.layout.Streams.Ledger, Log: log, Worker: c.Worker.ID, Version: buildVersion(),
+	})
 }
 
 // readerOf is the ledger for commands that claim nothing.

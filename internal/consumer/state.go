@@ -30,13 +30,13 @@ func (w *Worker) Lanes() (states []LaneState) {
 	return states
 }
 
-// Pause is why no announcements are taken, in one word, and since when; "" where they are, or the worker has only begun.
-func (w *Worker) Pause() (reason string, since time.Time) {
+// Pause is why no announcements are taken, and since when; nil where they are, or the worker has only begun.
+func (w *Worker) Pause() (why *Trouble, since time.Time) {
 	shut, since := w.gate.state()
 	if shut == nil || w.gate.firstLook(shut) {
-		return "", time.Time{}
+		return nil, time.Time{}
 	}
-	return shut.Reason, since
+	return shut, since
 }
 
 // Strangers is how many records of newer workers were met lately and left untouched; of many not all are remembered.
