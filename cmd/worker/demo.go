@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
@@ -18,7 +16,6 @@ import (
 
 	"activation-worker/internal/broker"
 	"activation-worker/internal/config"
-	"activation-worker/internal/ledger"
 	"activation-worker/internal/partnerapi/simulator"
 )
 
@@ -48,8 +45,13 @@ What is shown comes from the worker's event stream, as any other program would r
 a terminal, else a line for each change. The summary at the end counts every customer and every call that
 the partner got. The exit status is 0 only if each customer got what it should.
 
-No settings are read and nothing leaves this machine: the servers listen on free loopback ports and keep
-their data in a temporary directory, which is removed at the end. It takes about 15 seconds.`,
+The worker's page shows the same in a browser; its address is printed first. With --forever it is worth
+watching: customers keep coming in waves, some wait for their DNS records, some are replayed. The ledger
+grows meanwhile, by about 20 MB an hour.
+
+Nothing leaves this machine: the servers listen on free loopback ports and keep their data in a temporary
+directory, which is removed at the end. Of all settings only WORKER_CONSOLE_ADDR and WORKER_CONSOLE_HOSTS are read, from the
+environment; the page is at 127.0.0.1:8081 unless they say otherwise, or at a free port where that is taken. It takes about 15 seconds.`,
 		Example: `  worker demo
   worker demo --customers 100
   worker demo --forever           a trickle of new customers until Ctrl-C
@@ -103,7 +105,7 @@ func (d *demo) perform(ctx context.Context, dir string, out io.Writer, log *zap.
 		return fmt.Errorf("demo: start a stand-in for the public DNS: %w", err)
 	}
 	defer closeDNS()
-	c, err := config.Load(nil, demoSettings(base, dns, partner.Credentials()))
+	c, err := config.Load(nil, append(demoSettings(base, dns, partner.Credentials()), d.consoleSettings()...))
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
@@ -119,20 +121,17 @@ func (d *demo) perform(ctx context.Context, dir string, out io.Writer, log *zap.
 	defer closeConnection(nc)
 	layout := layoutOf(c)
 	layout.WithIntake = true
-	if err := broker.Ensure(ctx, js, layout); err != nil {
-		return fmt.Errorf("demo: %w", err)
-	}
-	client, err := partnerClient(c, ledger.MaxObject(nc), instruments{}, log)
-	if err != nil {
-		return fmt.Errorf("demo: %w", err)
-	}
-	defer keepToken(ctx, client)()
-	looker, err := lookerOf(c)
-	if err != nil {
-		return fmt.Errorf("demo: %w", err)
-	}
 	upkeep := newUpkeep(js, layout, log)
-	worker := newWorker(c, newLedger(c, nc, upkeep, log), upkeep, client, looker, instruments{}, log)
+	if err := upkeep.ensure(ctx); err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	p := newParts()
+	p.nats.Store(nc)
+	page, closePage, err := d.serveConsole(ctx, p, c, log)
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	defer closePage() //nolint:contextcheck // ctx has ended by then
 
 	// Announcing and watching are other programs' business: they have a connection of their own.
 	outside, outsideJS, err := broker.ConnectOnce(ctx, natsOptions(c, server.URL(), "worker demo", log))
@@ -142,17 +141,22 @@ func (d *demo) perform(ctx context.Context, dir string, out io.Writer, log *zap.
 	defer outside.Close()
 	fmt.Fprint(out, "A NATS server, stand-ins for the LINE WORKS partner API and for DNS, and a worker run here.\n"+
 		"Customers accept the terms; what becomes of them is read from its events.\n")
+	if page != "" {
+		fmt.Fprintf(out, "Console: %s\n", page)
+	}
 	if d.forever {
 		fmt.Fprintf(out, "From another terminal: NATS_URL=%s worker status %d\n", server.URL(), firstDemoID)
 	}
 	fmt.Fprintln(out)
-	show := &demoShow{demo: d, partner: partner, js: outsideJS, layout: layout, view: newDemoView(out, d.expected(), d.environ)}
-	if err := show.run(ctx, worker); err != nil {
+	show := newDemoShow(d, partner, outsideJS, layout)
+	show.view = newDemoView(out, d.expected(), d.environ, &show.past)
+	err = show.run(ctx, func(ctx context.Context) error {
+		return p.work(ctx, c, nc, upkeep, instruments{metrics: p.metrics()}, log)
+	})
+	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	journal := partner.Journal()
-	good := demoSummary(out, show.guests, journal, journal.Check(), ctx.Err() != nil, time.Now())
-	if !good {
+	if !show.summary(out, ctx.Err() != nil, time.Now()) {
 		return silent{exitFailed}
 	}
 	fmt.Fprint(out, "\nNext: worker run is the service itself. README.md says how to connect it to your\nNATS and to LINE WORKS.\n")
@@ -165,95 +169,4 @@ func (d *demo) expected() int {
 		return 0
 	}
 	return d.customers
-}
-
-// startPartner serves the stand-in on a free loopback port until it is closed.
-func startPartner(ctx context.Context, log *zap.Logger) (partner *simulator.Simulator, base string, closeIt func(), err error) {
-	partner, err = simulator.New(simulator.Options{
-		RatePerMinute: simulator.DefaultRatePerMinute, MaxConcurrent: simulator.DefaultMaxConcurrent, Latency: 150 * time.Millisecond,
-	})
-	if err != nil {
-		return nil, "", nil, err
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, "", nil, err
-	}
-	// It outlives the interruption of the demo: calls on their way are answered.
-	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var served sync.WaitGroup
-	served.Go(func() {
-		if err := serveUntil(serving, listener, partner, log.Named("partner")); err != nil {
-			log.Error("partner's stand-in", zap.Error(err))
-		}
-	})
-	return partner, "http://" + listener.Addr().String(), func() {
-		stop()
-		served.Wait()
-	}, nil
-}
-
-// startDNS serves the customers' ownership records on a free loopback port until it is closed.
-func startDNS(ctx context.Context, partner *simulator.Simulator, log *zap.Logger) (address string, closeIt func(), err error) {
-	names, err := partner.ListenDNS(ctx, "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	serving, stop := context.WithCancel(ctx)
-	var served sync.WaitGroup
-	served.Go(func() {
-		if err := names.Serve(serving); err != nil {
-			log.Error("stand-in for DNS", zap.Error(err))
-		}
-	})
-	return names.Addr(), func() {
-		stop()
-		served.Wait()
-	}, nil
-}
-
-// demoSettings are all the settings there are: the environment is not asked.
-func demoSettings(base, dns string, creds simulator.Credentials) []string {
-	api, token := simulator.URLs(base)
-	return []string{
-		"LINEWORKS_API_URL=" + api,
-		"LINEWORKS_TOKEN_URL=" + token,
-		"LINEWORKS_CLIENT_ID=" + creds.ClientID,
-		"LINEWORKS_CLIENT_SECRET=" + creds.ClientSecret,
-		"LINEWORKS_SERVICE_ACCOUNT=" + creds.ServiceAccount,
-		"LINEWORKS_PRIVATE_KEY=" + creds.PrivateKeyPEM,
-		"LINEWORKS_TIMEOUT=5s",
-		"LINEWORKS_SUSTAINED_RATE=0",
-		"WORKER_ID=demo",
-		"WORKER_LEASE=15s",
-		"WORKER_STREAM_MAX_BYTES=1GiB",
-		// Nobody wants to watch for as long as one would wait in earnest.
-		"WORKER_BACKOFF=transient=1s/2s,unknown_outcome=1s/3s/5s,partner_unavailable=1s/2s,terms_pending=3s/4s",
-		"WORKER_DNS_SCHEDULE=watch=1s/2s,call=1m,visible=2s/4s",
-		"WORKER_DNS_RESOLVERS=" + dns,
-	}
-}
-
-// logTail keeps the last of what is written to it.
-type logTail struct {
-	mu   sync.Mutex
-	tail []byte
-}
-
-// logKept is how many bytes are kept, at least.
-const logKept = 8 << 10
-
-func (l *logTail) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.tail = append(l.tail, p...); len(l.tail) > 2*logKept {
-		l.tail = append([]byte(nil), l.tail[len(l.tail)-logKept:]...)
-	}
-	return len(p), nil
-}
-
-func (l *logTail) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return string(l.tail)
 }

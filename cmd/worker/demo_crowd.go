@@ -1,13 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
-	"io"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"activation-worker/internal/events"
@@ -23,6 +19,8 @@ type fate struct {
 	backfill  bool              // announced as of old
 	lacks     lack              // when announced; for a while
 	faults    []simulator.Fault // of the partner's answers to activate
+
+	mended bool // after a refusal, and then replayed by an operator
 
 	state   events.State
 	reason  events.Reason // of a failure
@@ -85,7 +83,14 @@ var fates = []fate{
 		announced: 1, faults: []simulator.Fault{"409:CONTRACT_ENDED*"},
 		state: events.Failed, reason: events.Refused, calls: 1,
 	},
+	{
+		name: refusedMended, should: "failed, then activated by a replay",
+		announced: 1, faults: []simulator.Fault{"409:CONTRACT_ENDED*"}, mended: true, state: events.Activated, applied: 1, calls: 2,
+	},
 }
+
+// refusedMended is a fate of the trickle alone: it takes its time.
+const refusedMended = "refused, mended"
 
 // fateMix is the order in which the fates come, over and over; the first eight have nearly every one.
 var fateMix = []string{
@@ -103,6 +108,9 @@ type guest struct {
 	id      int64
 	company string
 	since   time.Time // of its announcement
+	changed time.Time // when its newest record was seen
+
+	readyAfter time.Duration // see getReady
 
 	promised    bool           // to be ready soon
 	record      *events.Record // the newest; nil: none yet. Without the partner's object
@@ -110,11 +118,13 @@ type guest struct {
 	complete    bool           // the activated event carries the partner's customer
 }
 
-// invite makes the n-th customer, from 0.
-func invite(n int) *guest {
-	name := fateMix[n%len(fateMix)]
+// invite makes the n-th customer of the crowd, from 0.
+func invite(n int) *guest { return inviteAs(n, fateMix[n%len(fateMix)], readyAfter) }
+
+// inviteAs makes the n-th customer, with a fate.
+func inviteAs(n int, name string, readyAfter time.Duration) *guest {
 	kind := fates[slices.IndexFunc(fates, func(f fate) bool { return f.name == name })]
-	return &guest{fate: kind, id: firstDemoID + int64(n), company: companyName(n)}
+	return &guest{fate: kind, id: firstDemoID + int64(n), company: companyName(n), readyAfter: readyAfter}
 }
 
 // companyName makes up the n-th name, at most 13 columns wide; 63 differ.
@@ -130,26 +140,35 @@ func (g *guest) register(partner *simulator.Simulator) {
 	partner.Script(g.id, simulator.OpActivate, g.faults...)
 }
 
-// readyAfter is how long a customer is waited for who is not ready.
+// readyAfter is how long a customer of the crowd is waited for who is not ready.
 const readyAfter = 3 * time.Second
 
-// getReady makes up for what the customer lacks, a while after the worker has found out.
-func (g *guest) getReady(partner *simulator.Simulator) {
-	if g.state() != events.Deferred || g.promised {
+// getReady makes up for what the customer lacks, a while after the worker has found out; mended is told then of one to be replayed.
+func (g *guest) getReady(partner *simulator.Simulator, mended chan<- *guest) {
+	lacking := g.state() == events.Deferred && g.lacks != "" || g.state() == events.Failed && g.mended
+	if !lacking || g.promised {
 		return
 	}
-	g.promised = g.lacks != ""
-	switch g.lacks {
-	case lacksDNS:
-		time.AfterFunc(readyAfter, func() { partner.SetDNS(g.id, true) })
-	case lacksTerms:
-		time.AfterFunc(readyAfter, func() { partner.SetTerms(g.id, true) })
-	}
+	g.promised = true
+	time.AfterFunc(g.readyAfter, func() {
+		switch {
+		case g.lacks == lacksDNS:
+			partner.SetDNS(g.id, true)
+		case g.lacks == lacksTerms:
+			partner.SetTerms(g.id, true)
+		default:
+			partner.Script(g.id, simulator.OpActivate)
+			select {
+			case mended <- g:
+			default: // nobody takes them any more
+			}
+		}
+	})
 }
 
 // see takes over a record from the event stream.
 func (g *guest) see(r *events.Record) {
-	g.record = r
+	g.record, g.changed = r, time.Now()
 	if r.State == events.Activated {
 		g.activations++
 		var customer struct {
@@ -172,7 +191,7 @@ func (g *guest) state() events.State {
 
 // done reports whether nothing more is to come.
 func (g *guest) done() bool {
-	return g.state() == events.Activated || g.state() == events.Failed
+	return g.state() == events.Activated || g.state() == events.Failed && !g.mended
 }
 
 // wrongs are what the customer should have got and did not, from the events and from what the partner counted.
@@ -200,89 +219,4 @@ func (g *guest) wrongs(counts simulator.Counts) []string {
 		check(r.Cause != nil && r.Cause.HTTPStatus != 0, "the partner's reason is not on record")
 	}
 	return wrongs
-}
-
-// onItsWay is how long after its announcement a customer may still be unfinished when the demo is interrupted.
-const onItsWay = 30 * time.Second
-
-// demoSummary counts every customer and every partner call, and reports whether each got what it should.
-func demoSummary(out io.Writer, guests []*guest, j simulator.Journal, breaches []string, interrupted bool, now time.Time) bool {
-	var problems []string
-	pending, states := 0, map[events.State]int{}
-	good, all := map[string]int{}, map[string]int{}
-	for _, g := range guests {
-		states[g.state()]++
-		all[g.name]++
-		wrongs := g.wrongs(j.Customers[g.id])
-		switch {
-		case len(wrongs) == 0:
-			good[g.name]++
-		case interrupted && !g.done() && now.Sub(g.since) < onItsWay:
-			pending++
-		default:
-			problems = append(problems, fmt.Sprintf("%d %s (%s): %s", g.id, g.company, g.name, strings.Join(wrongs, "; ")))
-		}
-	}
-	var b strings.Builder
-	b.WriteString("\n")
-	for _, f := range fates {
-		if all[f.name] > 0 {
-			fmt.Fprintf(&b, "%s %9s  %s\n", padded(f.name, specialWidth), fmt.Sprintf("%d of %d", good[f.name], all[f.name]), f.should)
-		}
-	}
-	fmt.Fprintf(&b, "\n%d customers: %s.", len(guests), statesInWords(states))
-	if pending > 0 {
-		fmt.Fprintf(&b, " Still on their way: %d.", pending)
-	}
-	fmt.Fprintf(&b, "\nPartner: %s; %d at once.\n", callsInWords(j), j.MaxConcurrent)
-	for _, breach := range breaches {
-		problems = append(problems, "at the partner: "+breach)
-	}
-	whom := "Each"
-	if pending > 0 {
-		whom = "Each of the others"
-	}
-	if len(problems) == 0 {
-		fmt.Fprintf(&b, "%s got what it should, and nobody was activated twice.\n", whom)
-	} else {
-		fmt.Fprintf(&b, "\nNot as it should be:\n  %s\n", strings.Join(problems, "\n  "))
-	}
-	_, err := io.WriteString(out, b.String())
-	return err == nil && len(problems) == 0
-}
-
-// statesInWords is a list such as "22 activated, 2 failed".
-func statesInWords(states map[events.State]int) string {
-	var parts []string
-	for _, s := range []events.State{events.Activated, events.Failed, events.Deferred, events.Started, "announced"} {
-		if states[s] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", states[s], s))
-		}
-	}
-	return cmp.Or(strings.Join(parts, ", "), "none came")
-}
-
-// callsInWords is every request that the partner got, by operation.
-func callsInWords(j simulator.Journal) string {
-	counts, applied := map[simulator.Operation]int{}, 0
-	for _, c := range j.Calls {
-		counts[c.Op]++
-		if c.Applied {
-			applied++
-		}
-	}
-	var parts []string
-	for _, op := range slices.Sorted(maps.Keys(counts)) {
-		switch op {
-		case simulator.OpActivate:
-			parts = append(parts, fmt.Sprintf("%d activate (%d took effect)", counts[op], applied))
-		case simulator.OpCustomer:
-			parts = append(parts, fmt.Sprintf("%d look-up", counts[op]))
-		case simulator.OpUpgradeDomain:
-			parts = append(parts, fmt.Sprintf("%d DNS data", counts[op]))
-		default:
-			parts = append(parts, fmt.Sprintf("%d %s", counts[op], op))
-		}
-	}
-	return strings.Join(append(parts, fmt.Sprintf("%d token", j.TokenRequests)), ", ")
 }

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
 	"activation-worker/internal/broker"
-	"activation-worker/internal/consumer"
 	"activation-worker/internal/events"
 	"activation-worker/internal/partnerapi/simulator"
 )
@@ -24,16 +22,28 @@ type demoShow struct {
 	layout  broker.Layout
 	view    demoView
 
-	guests []*guest // in order of their ids, which have no gaps
+	guests  []*guest // in the order of their coming, without those who are past
+	byID    map[int64]*guest
+	mended  chan *guest // whom an operator is to replay
+	past    tally
+	tidied  time.Time // when it was last looked for who is past
+	checked time.Time // when the partner's journal was last looked through
+}
+
+func newDemoShow(d *demo, partner *simulator.Simulator, js jetstream.JetStream, layout broker.Layout) *demoShow {
+	return &demoShow{
+		demo: d, partner: partner, js: js, layout: layout,
+		byID: map[int64]*guest{}, mended: make(chan *guest, 100), past: newTally(), tidied: time.Now(), checked: time.Now(),
+	}
 }
 
 // run returns when every customer is done, the patience is over, or ctx ends; the worker has stopped by then.
-func (s *demoShow) run(ctx context.Context, worker *consumer.Worker) error {
+func (s *demoShow) run(ctx context.Context, work func(context.Context) error) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	group, ctx := errgroup.WithContext(ctx)
 	arrivals, records := make(chan *guest), make(chan *events.Record)
-	group.Go(func() error { return worker.Run(ctx) })
+	group.Go(func() error { return work(ctx) })
 	group.Go(func() error { return s.announceAll(ctx, arrivals) })
 	group.Go(func() error { return s.follow(ctx, records) })
 	group.Go(func() error {
@@ -61,14 +71,15 @@ func (s *demoShow) announceAll(ctx context.Context, arrivals chan<- *guest) erro
 		s.tamper(s.partner)
 	}
 	pause := min(announceEvery, announceAll/time.Duration(s.customers))
+	var more trickle
 	for i := 0; s.forever || i < s.customers; i++ {
 		var g *guest
 		if i < len(crowd) {
 			g = crowd[i]
 		} else {
-			g = invite(i)
+			g = more.invite(i)
 			g.register(s.partner)
-			pause = 500*time.Millisecond + rand.N(2*time.Second)
+			pause = more.pause()
 		}
 		select {
 		case arrivals <- g:
@@ -146,15 +157,18 @@ func (s *demoShow) watch(ctx context.Context, arrivals <-chan *guest, records <-
 				continue
 			}
 			g.since = time.Now()
-			s.guests = append(s.guests, g)
+			s.guests, s.byID[g.id] = append(s.guests, g), g
 			err = s.view.changed(g, g.since)
 		case r := <-records:
-			if i := r.DomainID - firstDemoID; i >= 0 && i < int64(len(s.guests)) {
-				s.guests[i].see(r)
-				s.guests[i].getReady(s.partner)
-				err = s.view.changed(s.guests[i], time.Now())
+			if g := s.byID[r.DomainID]; g != nil {
+				g.see(r)
+				g.getReady(s.partner, s.mended)
+				err = s.view.changed(g, time.Now())
 			}
+		case g := <-s.mended:
+			err = s.replay(ctx, g)
 		case now := <-ticker.C:
+			s.tidy(now)
 			if err = s.view.tick(s.guests, now); err == nil && arrivals == nil && s.over(ctx) {
 				return nil
 			}

@@ -209,7 +209,12 @@ func TestDemoSummaryOfTheUnfinished(t *testing.T) {
 		g := guestWith("fresh", nil)
 		g.since = now.Add(-c.ago)
 		var out bytes.Buffer
-		if got := demoSummary(&out, []*guest{g}, simulator.Journal{}, c.breaches, c.interrupted, now); got != c.want {
+		tally := newTally()
+		tally.add(g, simulator.Counts{}, c.interrupted, now)
+		for _, breach := range c.breaches {
+			tally.breach(breach)
+		}
+		if got := tally.write(&out, simulator.Journal{}); got != c.want {
 			t.Errorf("%s: good is %v, want %v:\n%s", name, got, c.want, &out)
 		}
 		for _, breach := range c.breaches {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -22,14 +23,15 @@ type demoView interface {
 	end(guests []*guest, now time.Time) error  // leaves the terminal as it was
 }
 
-// newDemoView is a live table on a terminal, else a line for each change. total is how many customers will come; 0: no end.
-func newDemoView(out io.Writer, total int, environ []string) demoView {
+// newDemoView is a live table on a terminal, else a line for each change. total is how many customers will come; 0: no end. past
+// are those who are not among the customers any more.
+func newDemoView(out io.Writer, total int, environ []string, past *tally) demoView {
 	if !isTerminal(out) || slices.Contains(environ, "TERM=dumb") {
 		return &demoLines{out: out, began: time.Now()}
 	}
 	f := out.(*os.File) //nolint:errcheck // isTerminal has looked
 	return &demoTable{
-		out: out, total: total, began: time.Now(),
+		out: out, total: total, began: time.Now(), past: past,
 		colour: !slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, "NO_COLOR=") && v != "NO_COLOR=" }),
 		size: func() (width, height int) {
 			width, height, err := term.GetSize(int(f.Fd()))
@@ -105,6 +107,7 @@ type demoTable struct {
 	colour bool
 	total  int
 	began  time.Time
+	past   *tally // nil: nobody
 
 	drawn         int // lines
 	width, height int // as they were then
@@ -203,7 +206,10 @@ func roomFor(guests []*guest, room int) []*guest {
 const barWidth = 12
 
 func (v *demoTable) progress(guests []*guest, now time.Time) string {
-	finished, states := 0, map[events.State]int{}
+	finished, came, states := 0, len(guests), map[events.State]int{}
+	if v.past != nil {
+		finished, came, states = v.past.customers, came+v.past.customers, maps.Clone(v.past.states)
+	}
 	for _, g := range guests {
 		states[g.state()]++
 		if g.done() {
@@ -212,7 +218,7 @@ func (v *demoTable) progress(guests []*guest, now time.Time) string {
 	}
 	seconds := now.Sub(v.began).Seconds()
 	if v.total == 0 {
-		return fmt.Sprintf("%.0f s (Ctrl-C ends it), %d of %d done: %s", seconds, finished, len(guests), statesInWords(states))
+		return fmt.Sprintf("%.0f s (Ctrl-C ends it), %d of %d done: %s", seconds, finished, came, statesInWords(states))
 	}
 	filled := barWidth * finished / v.total
 	return fmt.Sprintf("[%s%s] %.0f s, %d of %d done: %s", strings.Repeat("#", filled), strings.Repeat(".", barWidth-filled),

@@ -57,24 +57,13 @@ func (a asker) userToken() string {
 // request lasts: where no worker takes it now, one does as soon as it runs.
 func (a asker) ask(ctx context.Context, r events.Request, bar bool) (events.Progress, error) {
 	r.User = a.userToken()
-	data, err := events.EncodeRequest(r, time.Now())
-	if err != nil {
-		return events.Progress{}, err
-	}
 	heard := make(chan *nats.Msg, 1024)
 	sub, err := a.nc.ChanSubscribe(events.ProgressSubject(r.ID), heard)
 	if err != nil {
 		return events.Progress{}, fmt.Errorf("listen for the worker's progress: %w", err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	subject := events.RequestSubject(r.Verb, r.User, r.ID)
-	err = broker.Permitted(ctx, a.nc, func(ctx context.Context) error {
-		_, err := a.js.PublishMsg(ctx, &nats.Msg{
-			Subject: subject, Data: data,
-			Header: nats.Header{"Content-Type": {events.ContentType}, jetstream.MsgIDHeader: {r.ID}},
-		})
-		return err
-	})
+	err = broker.Permitted(ctx, a.nc, func(ctx context.Context) error { return publishRequest(ctx, a.js, r) })
 	if errors.Is(err, nats.ErrPermissionViolation) {
 		return events.Progress{}, fmt.Errorf("NATS does not let this user ask for %s as %s: %w; --as says under which name, and who may do what is for the server to say", r.Verb, r.User, err)
 	}
@@ -84,7 +73,7 @@ func (a asker) ask(ctx context.Context, r events.Request, bar bool) (events.Prog
 	if err != nil {
 		return events.Progress{}, fmt.Errorf("ask for %s: %w", r.Verb, err)
 	}
-	p, err := a.follow(ctx, heard, subject, r, bar)
+	p, err := a.follow(ctx, heard, r, bar)
 	if err != nil {
 		return p, err
 	}
@@ -97,7 +86,20 @@ func (a asker) ask(ctx context.Context, r events.Request, bar bool) (events.Prog
 	return p, nil
 }
 
-func (a asker) follow(ctx context.Context, heard <-chan *nats.Msg, subject string, r events.Request, bar bool) (events.Progress, error) {
+// publishRequest asks the workers.
+func publishRequest(ctx context.Context, js jetstream.JetStream, r events.Request) error {
+	data, err := events.EncodeRequest(r, time.Now())
+	if err != nil {
+		return err
+	}
+	_, err = js.PublishMsg(ctx, &nats.Msg{
+		Subject: events.RequestSubject(r.Verb, r.User, r.ID), Data: data,
+		Header: nats.Header{"Content-Type": {events.ContentType}, jetstream.MsgIDHeader: {r.ID}},
+	})
+	return err
+}
+
+func (a asker) follow(ctx context.Context, heard <-chan *nats.Msg, r events.Request, bar bool) (events.Progress, error) {
 	var p events.Progress
 	began, last := time.Now(), time.Now()
 	tick := time.NewTicker(followTick)
@@ -127,7 +129,7 @@ func (a asker) follow(ctx context.Context, heard <-chan *nats.Msg, subject strin
 			if time.Since(last) < followTick {
 				continue
 			}
-			stands, err := a.ledger.RequestStands(ctx, subject)
+			stands, err := a.ledger.RequestStands(ctx, events.RequestSubject(r.Verb, r.User, r.ID))
 			switch {
 			case err == nil && !stands:
 				fmt.Fprintf(a.errOut, "worker: request %s is not there any more: it was carried out, or withdrawn; worker watch and worker status tell\n", r.ID)
