@@ -109,6 +109,6 @@ var aboutConsumer = regexp.MustCompile(`^(\$JS\.(?:[^.]+\.)?API\.CONSUMER\.(?:CR
 var named = []string{events.ConsumerActivator, events.ConsumerDue, events.ConsumerRedo, events.ConsumerRequests, "sweep"}
 
 // harmless is what goes on without the right to it: a consumer that was not deleted goes away by itself, and work does not wait for
-// the count of customers. What [Ensure]
-// could not make or change it tells, with what to do, for as long as it is so: `worker setup` mends it, not the right.
-var harmless = regexp.MustCompile(`^publish on \$JS\.(?:[^.]+\.)?API\.(?:STREAM\.CREATE\.|CONSUMER\.[A-Z.]+\.[^.]+\.` + events.ConsumerCensus + `|CONSUMER\.(?:DELETE\.[^.]+\.(?:sweep|>)$|CREATE\.[^.]+\.activator(?:\.|$)))`)
+// the count of customers, nor for who else is at work. What [Ensure] could not make or change it tells, with what to do, for as long as
+// it is so: `worker setup` mends it, not the right.
+var harmless = regexp.MustCompile(`^publish on \$JS\.(?:[^.]+\.)?API\.(?:STREAM\.CREATE\.|CONSUMER\.[A-Z.]+\.[^.]+\.` + events.ConsumerCensus + `|CONSUMER\.LIST\.|CONSUMER\.(?:DELETE\.[^.]+\.(?:sweep|>)$|CREATE\.[^.]+\.activator(?:\.|$)))`)

@@ -63,6 +63,8 @@ func TestWhatGoesOnWithoutARightIsNotReported(t *testing.T) {
 		"$JS.API.CONSUMER.CREATE.ACTIVATION.census-kGx3Xb1":              false,
 		"$JS.API.CONSUMER.MSG.NEXT.ACTIVATION.census-kGx3Xb1":            false,
 		"$JS.hub.API.CONSUMER.INFO.ACTIVATION.census-kGx3Xb1":            false,
+		"$JS.API.CONSUMER.LIST.ACTIVATION":                               false,
+		"$JS.hub.API.CONSUMER.LIST.ACTIVATION":                           false,
 		"$JS.API.STREAM.UPDATE.ACTIVATION":                               true,
 		"$JS.API.CONSUMER.DELETE.SIGNUP.activator":                       true,
 		"$JS.API.CONSUMER.CREATE.ACTIVATION.sweep":                       true,

@@ -53,6 +53,7 @@ type site struct {
 	ledger *ledger.Ledger
 	census *census.Census
 	every  time.Duration // the census's interval; 0: short
+	worker string        // who counts
 	stop   func()
 }
 
@@ -85,7 +86,9 @@ func (s *site) count(log *zap.Logger, options ...nats.Option) {
 	}
 	nc, js := brokertest.Connect(s.t, s.url, patient(options...)...)
 	reader := ledger.New(ledger.Options{Conn: nc, JetStream: js, Streams: s.layout.Streams, Source: "/test", Log: zap.NewNop()})
-	s.census = census.New(census.Options{JetStream: js, Ledger: reader, Stream: s.layout.Streams.Ledger, Log: log, Interval: cmp.Or(s.every, 200*time.Millisecond)})
+	s.census = census.New(census.Options{
+		JetStream: js, Ledger: reader, Stream: s.layout.Streams.Ledger, Log: log, Interval: cmp.Or(s.every, 200*time.Millisecond), Worker: s.worker, Version: "v1.2.3",
+	})
 	s.run()
 }
 
@@ -186,6 +189,7 @@ func record(id int64, s events.State, reason events.Reason) *events.Record {
 	case events.Deferred:
 		r.NextAttemptAt = time.Now().Add(time.Hour).UTC()
 	case events.Activated:
+		r.Calls, r.AcceptedAt = 1, time.Now().Add(-100*time.Second).UTC()
 		r.Via, r.Customer, r.ActivatedAt = events.ViaActivate, json.RawMessage(`{"enableActiveDomain":true}`), time.Now().UTC()
 	}
 	return r

@@ -145,9 +145,11 @@ func testHeaders(t *testing.T, _ *place, w *world) {
 	l, id := w.ledger(t), w.customer()
 	sent := w.subscribe(t, events.CustomerFamily(id))
 	first := claim(t, l, record(id, events.Started), 0)
-	store(t, l, record(id, events.Deferred), first.Sequence)
+	second := store(t, l, record(id, events.Deferred), first.Sequence)
+	accepted := func(r *events.Record) { r.Calls, r.AcceptedAt = 1, time.Date(2026, 3, 2, 9, 0, 0, 5e8, time.UTC) }
+	store(t, l, record(id, events.Activated, accepted), second.Sequence)
 	var tokens []string
-	for i, expected := range []string{"0", fmt.Sprint(first.Sequence)} {
+	for i, expected := range []string{"0", fmt.Sprint(first.Sequence), fmt.Sprint(second.Sequence)} {
 		h := receive(t, sent).Header
 		tokens = append(tokens, h.Get(events.HeaderWriteToken))
 		want := map[string]string{
@@ -156,8 +158,11 @@ func testHeaders(t *testing.T, _ *place, w *world) {
 			"Nats-Expected-Last-Subject-Sequence":         expected,
 			"Nats-Expected-Last-Subject-Sequence-Subject": events.CustomerFamily(id),
 		}
-		if i == 1 {
+		switch i {
+		case 1:
 			want[events.HeaderReason] = string(events.Transient)
+		case 2:
+			want[events.HeaderAcceptedAt] = "2026-03-02T09:00:00.5Z"
 		}
 		for name, value := range want {
 			if h.Get(name) != value || value == "" {
