@@ -53,25 +53,25 @@ func (c *Census) Page(f Filter) (p Page, known bool) {
 		return Page{}, false
 	}
 	s := newSelection(f)
-	generation := c.scan(0, s)
-	for number := 1; number < shardCount; number++ {
-		if c.scan(number, s) != generation {
+	var places []spot
+	var generation, is uint64
+	for number := range shardCount {
+		if places, is = c.copyShard(number, places[:0]); number == 0 {
+			generation = is
+		}
+		if is != generation {
 			return Page{}, false // it is read anew
 		}
+		s.look(number, places)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return s.page(), c.current()
+	return s.page(), c.generation == generation && c.current()
 }
 
-// scan looks at one shard, so that whoever counts waits for no more; generation tells one table from the next.
-func (c *Census) scan(number int, s *selection) (generation uint64) {
+// copyShard appends what a shard holds, so that whoever counts waits for a copy at most. The generation tells one table from the next.
+func (c *Census) copyShard(number int, places []spot) (_ []spot, generation uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range c.table.shards[number].places {
-		if p.low != 0 {
-			s.look(number, p)
-		}
-	}
-	return c.generation
+	return append(places, c.table.shards[number].places...), c.generation
 }

@@ -19,6 +19,8 @@ type selection struct {
 	passed  int   // of those that fit, not behind Before
 	within  int   // of those that fit, behind Before and ahead of After
 	nearest []found
+	// Who is older or newer is not among them.
+	oldest, newest int64
 }
 
 // found is a customer who may be on the page.
@@ -28,7 +30,10 @@ type found struct {
 }
 
 func newSelection(f Filter) *selection {
-	s := &selection{Filter: f, from: math.MinInt64, to: math.MaxInt64, ids: beginningWith(f.IDPrefix), counts: make([]int, len(keys))}
+	s := &selection{
+		Filter: f, from: math.MinInt64, to: math.MaxInt64, oldest: math.MinInt64, newest: math.MaxInt64,
+		ids: beginningWith(f.IDPrefix), counts: make([]int, len(keys)),
+	}
 	if !f.Since.IsZero() {
 		s.from = seconds(f.Since)
 	}
@@ -49,55 +54,73 @@ func seconds(t time.Time) int64 {
 	return t.Unix()
 }
 
-// look takes note of a customer of the shard with that number.
-func (s *selection) look(number int, p spot) {
-	at := int64(p.at)
-	if at < s.from || at > s.to {
-		return
+// look takes note of the customers of the shard with that number.
+func (s *selection) look(number int, places []spot) {
+	for _, p := range places {
+		at := int64(p.at)
+		if p.low == 0 || at < s.from || at > s.to || (s.ids != nil && !s.ids.hold(domainIn(number, p))) {
+			continue
+		}
+		index := p.index()
+		s.counts[index]++
+		if s.keys[index] && !s.elsewhere(at) {
+			s.fits(found{Place{at, domainIn(number, p)}, index})
+		}
 	}
-	id := domainIn(number, p)
-	if !s.ids.hold(id) {
-		return
-	}
-	index := p.index()
-	s.counts[index]++
-	if !s.keys[index] {
-		return
-	}
-	here := Place{at, id}
-	if s.Before != nil && here.compare(*s.Before) <= 0 {
+}
+
+// elsewhere tells whether the time alone says that a customer is not on the page, as it does of nearly all, and takes note of where it is.
+func (s *selection) elsewhere(at int64) bool {
+	switch {
+	case s.Before != nil && at > s.Before.Time:
 		s.passed++
-		return
+	case s.Before != nil && at == s.Before.Time:
+		return false
+	case s.After != nil && at < s.After.Time:
+	case at < s.oldest || at > s.newest:
+		s.within++
+	default:
+		return false
 	}
-	if s.After != nil && here.compare(*s.After) >= 0 {
-		return
+	return true
+}
+
+func (s *selection) fits(f found) {
+	switch {
+	case s.Before != nil && f.compare(*s.Before) <= 0:
+		s.passed++
+	case s.After != nil && f.compare(*s.After) >= 0:
+	default:
+		s.within++
+		s.keep(f)
 	}
-	s.within++
-	s.keep(found{here, index})
 }
 
 // backwards is where the page ends at a place instead of beginning at one: then the customers at the end are wanted.
 func (s *selection) backwards() bool { return s.After != nil && s.Before == nil }
 
-// compare is negative where a is to be kept rather than b.
-func (s *selection) compare(a, b found) int {
+// rather is negative where a is to be kept rather than b.
+func (s *selection) rather(a, b found) int {
 	if s.backwards() {
 		a, b = b, a
 	}
-	return a.Place.compare(b.Place)
+	return a.compare(b.Place)
 }
 
 // keep puts a customer among the nearest, as far as there is room. Few of many are: they come in no order.
 func (s *selection) keep(f found) {
-	full := len(s.nearest) >= s.Limit
-	if full && (s.Limit <= 0 || s.compare(f, s.nearest[len(s.nearest)-1]) > 0) {
+	at, _ := slices.BinarySearchFunc(s.nearest, f, s.rather)
+	if at >= s.Limit {
 		return
 	}
-	if full {
-		s.nearest = s.nearest[:len(s.nearest)-1]
+	s.nearest = slices.Insert(s.nearest[:min(len(s.nearest), s.Limit-1)], at, f)
+	switch last := s.nearest[len(s.nearest)-1]; {
+	case len(s.nearest) < s.Limit:
+	case s.backwards():
+		s.newest = last.Time
+	default:
+		s.oldest = last.Time
 	}
-	at, _ := slices.BinarySearchFunc(s.nearest, f, s.compare)
-	s.nearest = slices.Insert(s.nearest, at, f)
 }
 
 func (s *selection) page() Page {
@@ -140,5 +163,10 @@ func beginningWith(digits string) ranges {
 }
 
 func (r ranges) hold(id int64) bool {
-	return r == nil || slices.ContainsFunc(r, func(is [2]int64) bool { return is[0] <= id && id <= is[1] })
+	for _, is := range r { // one for each number of digits, the shortest first
+		if id <= is[1] {
+			return id >= is[0]
+		}
+	}
+	return false
 }
