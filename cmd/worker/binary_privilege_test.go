@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
+	"activation-worker/internal/census"
 	"activation-worker/internal/events"
 	"activation-worker/internal/operator"
 	"activation-worker/internal/partnerapi/simulator"
@@ -46,6 +48,19 @@ func TestPrivilegesAreEnough(t *testing.T) {
 	s.await(gone, events.Activated, w)
 	s.await(refused, events.Failed, w)
 	s.await(waiting, events.Deferred, w)
+
+	// The worker may see which others there are.
+	_, own := g.connect("worker")
+	fellows := census.New(census.Options{JetStream: own, Stream: events.DefaultStream, Log: zap.NewNop()})
+	if !eventually(t, workTimeout, func() bool {
+		all, err := fellows.Replicas(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all) == 1
+	}) {
+		t.Error("the worker does not see itself")
+	}
 
 	// The reader reads.
 	_, js := g.connect("greeter")

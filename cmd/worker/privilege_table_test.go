@@ -189,6 +189,9 @@ func trespasses() []trespass {
 	add("worker", map[string]deed{
 		"hears others' answers": hears("_INBOX_setup.>", answered("setup")),
 		"hears everything":      hears("activation.>", records(events.Failed)),
+
+		"lists the intake's consumers": asks("CONSUMER.LIST.SIGNUP", ""),
+		"lists the work's consumers":   asks("CONSUMER.LIST.ACTIVATION_WORK", ""),
 	})
 	return all
 }

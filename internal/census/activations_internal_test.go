@@ -24,7 +24,11 @@ func TestActivationsOverTime(t *testing.T) {
 			if took != 0 {
 				b.AcceptedAt = stored.Add(-took)
 			}
+			before := c.Activated()
 			c.count(b, message{stored: stored})
+			if c.Activated() <= before {
+				t.Error("it does not tell that there is another one")
+			}
 		}
 		type total struct{ total, timed, today int }
 		wants := func(what string, midnight time.Time, hour, day, week total) {

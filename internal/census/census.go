@@ -46,14 +46,12 @@ type Census struct {
 	forgot  time.Time        // when the last customer was counted who is forgotten
 	denied  bool             // it was said that the user may not
 
-	listing  sync.Mutex // held while the consumers are listed
-	unlisted error      // why the user may not
-	refused  time.Time  // when
-
 	pages sync.Mutex // held while a page is made, before mu
 
 	mu          sync.Mutex
-	generation  uint64 // of what follows: how often it was forgotten
+	unlisted    error     // why the user may not list consumers
+	refused     time.Time // when that was said
+	generation  uint64    // of what follows: how often it was forgotten
 	table       table
 	counts      []int // by index in keys
 	subjects    uint64

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -195,4 +196,49 @@ func TestPageOfAnUnknownLedger(t *testing.T) {
 	if p, known := c.Page(Filter{Limit: 9}); known || p.Total != 0 || p.Customers != nil {
 		t.Errorf("the page is %+v, known %t", p, known)
 	}
+}
+
+// TestPagesBesideTheCount have everybody once, whoever changes meanwhile, and nothing of a ledger that is read anew.
+func TestPagesBesideTheCount(t *testing.T) {
+	t.Parallel()
+	const many = 500
+	c := New(quiet)
+	fill := func(round int) {
+		for id := range int64(many) {
+			c.count(events.Brief{DomainID: id + 1, State: events.States()[(int(id)+round)%4], Reason: events.Transient}, message{stored: someTime.Add(time.Duration(round) * time.Second)})
+		}
+	}
+	done := make(chan struct{})
+	var counting sync.WaitGroup
+	counting.Go(func() {
+		for round := 0; ; round++ {
+			if round%3 == 0 {
+				c.reset()
+			}
+			fill(round)
+			c.complete()
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	for seen := 0; seen < 25; {
+		if p, known := c.Page(Filter{Limit: many}); known {
+			seen++
+			if ids := map[int64]bool{}; p.Total != many || len(p.Customers) != many {
+				t.Errorf("%d of %d customers, want %d", len(p.Customers), p.Total, many)
+			} else {
+				for _, is := range p.Customers {
+					ids[is.DomainID] = true
+				}
+				if len(ids) != many {
+					t.Errorf("only %d of them are different", len(ids))
+				}
+			}
+		}
+	}
+	close(done)
+	counting.Wait()
 }

@@ -37,35 +37,50 @@ func (c *Census) metadata() map[string]string {
 // one that was killed or lost its connection after half a minute. Workers whose NATS user may have no consumer there are never seen.
 // It asks the server each time, but for an hour after a refusal.
 func (c *Census) Replicas(ctx context.Context) ([]Replica, error) {
-	c.listing.Lock()
-	defer c.listing.Unlock()
-	if c.unlisted != nil && time.Since(c.refused) < deniedAgain {
-		return nil, c.unlisted
+	if err := c.refusal(); err != nil {
+		return nil, err
 	}
 	var infos []*jetstream.ConsumerInfo
-	err := broker.Permitted(ctx, c.o.JetStream.Conn(), func(ctx context.Context) error {
+	err := broker.Permitted(ctx, c.o.JetStream.Conn(), func(ctx context.Context) (err error) {
 		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
-		stream, err := c.o.JetStream.Stream(ctx, c.o.Stream)
-		if err != nil {
-			return err
-		}
-		consumers := stream.ListConsumers(ctx)
-		infos = nil
-		for info := range consumers.Info() {
-			infos = append(infos, info)
-		}
-		return consumers.Err()
+		infos, err = c.consumers(ctx)
+		return err
 	})
-	c.unlisted = nil
-	if err != nil {
-		err = fmt.Errorf("list the consumers of stream %s: %w", c.o.Stream, err)
-	}
-	if errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), "CONSUMER.LIST."+c.o.Stream) {
-		err = fmt.Errorf("who is at work is not known: grant the worker's NATS user to publish on $JS.API.CONSUMER.LIST.%s, as deploy/nats/accounts.conf does: %w", c.o.Stream, err)
+	switch subject := "CONSUMER.LIST." + c.o.Stream; {
+	case err == nil:
+		return replicasOf(infos), nil
+	case errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), subject):
+		err = fmt.Errorf("who is at work is not known: grant the worker's NATS user to publish on $JS.API.%s, as deploy/nats/accounts.conf does: %w", subject, err)
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		c.unlisted, c.refused = err, time.Now()
+		return nil, err
+	default:
+		return nil, fmt.Errorf("list the consumers of stream %s: %w", c.o.Stream, err)
 	}
-	return replicasOf(infos), err
+}
+
+// refusal is why the user may not list consumers, where that was lately said.
+func (c *Census) refusal() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.refused) < deniedAgain {
+		return c.unlisted
+	}
+	return nil
+}
+
+func (c *Census) consumers(ctx context.Context) (infos []*jetstream.ConsumerInfo, err error) {
+	stream, err := c.o.JetStream.Stream(ctx, c.o.Stream)
+	if err != nil {
+		return nil, err
+	}
+	list := stream.ListConsumers(ctx)
+	for info := range list.Info() {
+		infos = append(infos, info)
+	}
+	return infos, list.Err()
 }
 
 func replicasOf(infos []*jetstream.ConsumerInfo) []Replica {
