@@ -30,6 +30,7 @@ var types = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".txt":  "text/plain; charset=utf-8",
+	"":      "text/plain; charset=utf-8", // a licence
 	".svg":  "image/svg+xml; charset=utf-8",
 	".png":  "image/png",
 	".ico":  "image/x-icon",
