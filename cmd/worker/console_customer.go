@@ -83,11 +83,11 @@ func (s statusReader) withoutRecord(ctx context.Context, domainID int64) (consol
 	return c, nil
 }
 
-// consoleFacts leave out what the page shows at the head.
+// consoleFacts leave out what the page shows at the head, and who cancelled an activation and why.
 func consoleFacts(r *events.Record) []console.Fact {
 	facts := []console.Fact{}
 	for _, f := range factsOf(r) {
-		if f.label != "state" {
+		if f.label != "state" && (f.label != "cause" || r.Reason != events.Cancelled) {
 			text := strings.Trim(strings.ReplaceAll(f.text, "{when}", ""), ", ")
 			facts = append(facts, console.Fact{Label: f.label, Text: text, At: f.at.UTC()})
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -19,29 +20,40 @@ func WithoutCustomer(event []byte) ([]byte, error) {
 }
 
 // Impersonal is [WithoutCustomer] for who is not known: also without what the partner has written about a cause, and without who
-// asked for a customer to be forgotten, and why.
+// asked for a customer to be cancelled or forgotten, and why.
 func Impersonal(event []byte) ([]byte, error) {
+	var is struct {
+		Data struct {
+			Reason Reason `json:"reason"`
+		} `json:"data"`
+	}
+	_ = json.Unmarshal(event, &is) // what is wrong with it is told below
+	hidden := []string{"partnertext"}
+	if is.Data.Reason == Cancelled {
+		hidden = append(hidden, "description") // made of by and why
+	}
 	return editData(event, func(data []byte) ([]byte, error) {
 		return editMembers(data, func(name string, value json.RawMessage) (json.RawMessage, bool, error) {
 			switch strings.ToLower(name) { // a reader of JSON may take them in any case
 			case "customer", "by", "why":
 				return nil, false, nil
 			case "cause":
-				return withoutPartnerText(value)
+				return withoutMembers(value, hidden)
 			}
 			return value, true, nil
 		})
 	})
 }
 
-func withoutPartnerText(cause json.RawMessage) (json.RawMessage, bool, error) {
-	if len(cause) == 0 || cause[0] != '{' {
-		return cause, true, nil
+// withoutMembers leaves some out, whose names are in lower case here.
+func withoutMembers(object json.RawMessage, hidden []string) (json.RawMessage, bool, error) {
+	if len(object) == 0 || object[0] != '{' {
+		return object, true, nil
 	}
-	cause, err := editMembers(cause, func(name string, value json.RawMessage) (json.RawMessage, bool, error) {
-		return value, !strings.EqualFold(name, "partnerText"), nil
+	object, err := editMembers(object, func(name string, value json.RawMessage) (json.RawMessage, bool, error) {
+		return value, !slices.Contains(hidden, strings.ToLower(name)), nil
 	})
-	return cause, true, err
+	return object, true, err
 }
 
 // editData writes an event anew, on one line, with what edit makes of its data.

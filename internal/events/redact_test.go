@@ -37,10 +37,11 @@ func TestAnImpersonalEvent(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ event, want string }{
 		"the customer, in any case":    {`{"data":{"Customer":{"a":1},"CUSTOMER":2,"a":9007199254740993}}`, `{"data":{"a":9007199254740993}}`},
-		"what the partner says":        {`{"data":{"cause":{"code":"X","partnerText":"090","requestId":"r"}}}`, `{"data":{"cause":{"code":"X","requestId":"r"}}}`},
+		"what the partner says":        {`{"data":{"cause":{"code":"X","partnerText":"090","requestId":"r","description":"d"}}}`, `{"data":{"cause":{"code":"X","requestId":"r","description":"d"}}}`},
 		"the same, otherwise written":  {`{"data":{"Cause":{"PartnerT\u0065xt":"090","httpStatus":409.0}}}`, `{"data":{"Cause":{"httpStatus":409.0}}}`},
 		"a cause that is none":         {`{"data":{"cause":null,"x":[]}}`, `{"data":{"cause":null,"x":[]}}`},
 		"who asked to forget, and why": {`{"data":{"by":"yamada","why":"Yamada asked","wasState":"failed"}}`, `{"data":{"wasState":"failed"}}`},
+		"who cancelled, and why":       {`{"data":{"cause":{"description":"cancelled by yamada: asked","unknownOutcome":true},"reason":"cancelled"}}`, `{"data":{"cause":{"unknownOutcome":true},"reason":"cancelled"}}`},
 		"no event":                     {`[]`, ""},
 		"a cause that is cut":          {`{"data":{"cause":{"partnerText":"x"}`, ""},
 	} {
