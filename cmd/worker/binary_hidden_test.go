@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"activation-worker/internal/broker/brokertest"
+	"activation-worker/internal/console"
 	"activation-worker/internal/events"
 	"activation-worker/internal/partnerapi/simulator"
 )
@@ -31,10 +32,11 @@ func TestBinaryHidesWhatThePartnerRepeats(t *testing.T) {
 			t.Parallel()
 			s := newSetUpSite(t)
 			e := s.echoes()
-			env := s.env("WORKER_RECORD_PARTNER_TEXT="+setting, "WORKER_LOG_LEVEL=error", "WORKER_LOG_FORMAT=console", "WORKER_HTTP_ADDR="+freePort(t), "WORKER_CONSOLE_ADDR=off", "GOTRACEBACK=all",
+			env := s.env("WORKER_RECORD_PARTNER_TEXT="+setting, "WORKER_LOG_LEVEL=error", "WORKER_LOG_FORMAT=console", "WORKER_HTTP_ADDR="+freePort(t), "WORKER_CONSOLE_ADDR="+freePort(t), "GOTRACEBACK=all",
 				"WORKER_BACKOFF=transient=1s,unknown_outcome=1s,partner_unavailable=1s,customer_not_found=1s")
 			w := startWorker(t, env...)
 			watching := startBinary(t, env, "watch", "-o", "json")
+			page := lookAt(t, "http://"+setTo(env, "WORKER_CONSOLE_ADDR")+"/")
 			w.AwaitReady(startTimeout)
 			w.signal(syscall.SIGUSR1)
 			w.awaitSaid("log level changed")
@@ -78,6 +80,12 @@ func TestBinaryHidesWhatThePartnerRepeats(t *testing.T) {
 				r := invoke(t, "", env, args...)
 				told.WriteString(r.stdout + r.stderr)
 			}
+			await(t, page.live(), "the pause", func(now console.Now) bool { return now.Known && now.Partner.Pause != nil })
+			for id := int64(hiddenFirstID); id < hiddenFirstID+20; id++ {
+				page.customer(id)
+			}
+			page.customers("")
+			page.get("api/replay?all-failed=true", nil)
 			watching.Kill()
 			w.signal(syscall.SIGQUIT)
 			if code := w.Wait(workTimeout); code == exitDone || !strings.Contains(w.stderr.String(), "goroutine ") {
@@ -87,10 +95,11 @@ func TestBinaryHidesWhatThePartnerRepeats(t *testing.T) {
 			secrets := s.partner.Journal().Secrets()
 			personal := []string{echoMail, strings.ReplaceAll(echoMail, "@", "%40"), echoPhone, "090-7741", "7741-9983"}
 			log := w.stdout.String() + w.stderr.String()
-			for what, text := range map[string]string{"the log": log, "a command": told.String(), "worker watch": watching.stdout.String() + watching.stderr.String()} {
+			for what, text := range map[string]string{"the log": log, "a command": told.String(), "worker watch": watching.stdout.String() + watching.stderr.String(), "the page": page.all()} {
 				hidden(t, what, text, secrets)
 				without(t, what, text, personal)
 			}
+			without(t, "the page", page.all(), []string{echoName, echoCompany, echoWords})
 			if !wanted.log {
 				without(t, "the log", log, []string{echoName, echoCompany, echoWords})
 			}

@@ -194,3 +194,13 @@ func (s *site) sequences() map[string]uint64 {
 	}
 	return last
 }
+
+// setTo is the value of a setting, NAME=value; of one given twice the last counts.
+func setTo(env []string, name string) (value string) {
+	for _, setting := range env {
+		if v, ok := strings.CutPrefix(setting, name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
