@@ -34,7 +34,7 @@ func (c *Census) metadata() map[string]string {
 }
 
 // Replicas are the workers that follow the ledger, sorted by name and time: each has a consumer on it. One that ended in order is missing at once,
-// one that was killed or lost its connection after half a minute. Workers whose NATS user may have no consumer there are never seen.
+// one that was killed or cut off within half a minute. Workers whose NATS user may have no consumer there are never seen.
 // It asks the server each time, but for an hour after a refusal.
 func (c *Census) Replicas(ctx context.Context) ([]Replica, error) {
 	if err := c.refusal(); err != nil {

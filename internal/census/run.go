@@ -24,9 +24,9 @@ const (
 	deniedAgain = time.Hour
 
 	requestTimeout = 3 * time.Second
-	// idle is after how long the server forgets the consumer of a worker that is no more, until when others take it for alive. Who was
-	// only cut off makes another consumer and goes on where it was.
-	idle = 30 * time.Second
+	// idle is after how long the server forgets the consumer of a worker that is no more; as it looks at such only as often, others take it for
+	// alive for up to twice that. Who was only cut off makes another consumer and goes on where it was.
+	idle = 15 * time.Second
 )
 
 // Run counts until ctx ends. It waits for nobody and fails nobody: what it cannot read it tries again, and where the NATS
