@@ -33,9 +33,8 @@ func (p *page) api(w http.ResponseWriter, r *http.Request, name string, c call) 
 			p.refuse(w, r, name, InputError{err})
 			return
 		}
-		deadline := time.Now().Add(p.pace.wait + c.within + p.pace.send)
-		at := http.NewResponseController(w)
-		_, _ = at.SetReadDeadline(deadline), at.SetWriteDeadline(deadline) // where there is no connection, there is nothing to cut
+		deadline := time.Now().Add(p.pace.wait + c.within + p.pace.send) // may be later than the server's
+		_ = http.NewResponseController(w).SetWriteDeadline(deadline)     // where there is no connection, there is nothing to cut
 		body, err := p.taken(r.Context(), c, ask)
 		if err != nil {
 			p.refuse(w, r, name, err)

@@ -172,6 +172,23 @@ func TestAnswersThatAreNone(t *testing.T) {
 	}
 }
 
+// What went away and comes back is worth another line.
+func TestTroubleThatComesBack(t *testing.T) {
+	t.Parallel()
+	log, logs := observer.New(zap.InfoLevel)
+	from := &source{}
+	o := options(t, from)
+	o.Log = zap.New(log)
+	s := open(t, console.Page(o))
+	for _, err := range []error{errors.New("a"), errors.New("a"), nil, errors.New("a"), errors.New("b")} {
+		from.fails(err)
+		raw(t, s, http.MethodGet, "/api/customers")
+	}
+	if logs.Len() != 3 {
+		t.Errorf("logged %v", logs.All())
+	}
+}
+
 // A page that is wrong in itself stops nobody's work.
 func TestPanics(t *testing.T) {
 	t.Parallel()

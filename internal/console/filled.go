@@ -16,7 +16,7 @@ func fill(v reflect.Value) reflect.Value {
 		to.Elem().Set(fill(v.Elem()))
 		return to
 	case reflect.Slice:
-		if v.Type().Elem().Kind() == reflect.Uint8 { // JSON already
+		if v.Type().Elem().Kind() == reflect.Uint8 { // bytes are JSON already, which is nothing rather than empty
 			return v
 		}
 		to := reflect.MakeSlice(v.Type(), v.Len(), v.Len())

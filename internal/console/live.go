@@ -66,7 +66,6 @@ func (p *page) live(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	to := stream{w, http.NewResponseController(w), p.pace.send}
-	_ = to.at.SetReadDeadline(time.Time{}) // nothing more is to come; that the reader leaves is noticed all the same
 	var when time.Time
 	sent := []byte("retry: 1000\n\n")
 	for err := to.send(sent); err == nil; {

@@ -224,6 +224,37 @@ func TestNobodyLooksForNobody(t *testing.T) {
 	}
 }
 
+// Who leaves while we look does not spoil it for those who stay.
+func TestALookIsForAll(t *testing.T) {
+	t.Parallel()
+	begun, spoilt := make(chan context.Context, 10), make(chan error, 10)
+	carryOn := make(chan struct{})
+	from := &source{look: func(ctx context.Context) {
+		<-carryOn
+		spoilt <- ctx.Err()
+	}}
+	page := console.Page(options(t, from))
+	s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun <- r.Context()
+		page.ServeHTTP(w, r)
+	}))
+	leaves := dial(t, s)
+	fmt.Fprint(leaves, "GET /api/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	request := <-begun
+	if _, err := io.ReadFull(leaves, make([]byte, 12)); err != nil {
+		t.Fatal(err)
+	}
+	stays := listenTo(t, s.Addr())
+	<-begun
+	_ = leaves.Close()
+	<-request.Done()
+	close(carryOn)
+	if err := <-spoilt; err != nil {
+		t.Errorf("the look ended with its reader: %v", err)
+	}
+	next(t, stays)
+}
+
 // TestAThousandReaders cost one look for all, and all see a change.
 func TestAThousandReaders(t *testing.T) {
 	t.Parallel()

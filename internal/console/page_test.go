@@ -1,9 +1,12 @@
 package console_test
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +84,39 @@ func TestHostOfTheSetting(t *testing.T) {
 			if got := raw(t, s, http.MethodGet, "/", "Host: "+host).status; ok != (got == 200) {
 				t.Errorf("%q at %s: %d", host, addr, got)
 			}
+		}
+	}
+}
+
+// The address at which a request has arrived is one of ours, and no other is.
+func TestHostOfTheConnection(t *testing.T) {
+	t.Parallel()
+	page := console.Page(options(t, &source{}))
+	for _, c := range []struct {
+		reached net.Addr
+		host    string
+		status  int
+	}{
+		{&net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 8081}, "10.0.0.1:8081", 200},
+		{&net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 8081}, "10.0.0.2:8081", 421},
+		{&net.TCPAddr{IP: net.ParseIP("2001:db8::1"), Port: 8081}, "[2001:DB8:0::1]", 200},
+		{&net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0", Port: 8081}, "[fe80::1]:8081", 200},
+		{&net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0", Port: 8081}, "[fe80::2]:8081", 421},
+		{&net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 8081}, "[::ffff:10.0.0.1]", 200},
+		{nil, "10.0.0.1", 421},
+		{nil, "", 421},
+		{&net.UnixAddr{Name: "evil", Net: "unix"}, "other", 421},
+	} {
+		ctx := t.Context()
+		if c.reached != nil {
+			ctx = context.WithValue(ctx, http.LocalAddrContextKey, c.reached)
+		}
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", http.NoBody)
+		r.Host = c.host
+		w := httptest.NewRecorder()
+		page.ServeHTTP(w, r)
+		if w.Code != c.status {
+			t.Errorf("%q at %v: %d", c.host, c.reached, w.Code)
 		}
 	}
 }

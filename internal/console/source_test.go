@@ -25,9 +25,13 @@ type source struct {
 	err   error
 
 	wait func(context.Context) // before an answer
+	look func(context.Context) // before how things stand
 }
 
-func (s *source) Now(context.Context) console.Now {
+func (s *source) Now(ctx context.Context) console.Now {
+	if s.look != nil {
+		s.look(ctx)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.looks++
@@ -45,6 +49,12 @@ func (s *source) looked() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.looks
+}
+
+func (s *source) fails(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
 }
 
 func (s *source) ask(ctx context.Context, what any) error {
