@@ -327,8 +327,8 @@ func TestFilesOfThePage(t *testing.T) {
 			}
 		}
 	}
-	kinds, depth, err := console.AssetsOf(fstest.MapFS{"a.js": {}, "b/c/d.css": {}, "e.svg": {}})
-	want := map[string]string{"a.js": "text/javascript; charset=utf-8", "b/c/d.css": "text/css; charset=utf-8", "e.svg": "image/svg+xml; charset=utf-8"}
+	kinds, depth, err := console.AssetsOf(fstest.MapFS{"a.js": {}, "b/c/d.css": {}, "e.svg": {}, "b/LICENSE": {}})
+	want := map[string]string{"a.js": "text/javascript; charset=utf-8", "b/c/d.css": "text/css; charset=utf-8", "e.svg": "image/svg+xml; charset=utf-8", "b/LICENSE": "text/plain; charset=utf-8"}
 	if err != nil || depth != 3 || !maps.Equal(kinds, want) {
 		t.Errorf("%v, %d, %v", slices.Sorted(maps.Keys(kinds)), depth, err)
 	}
