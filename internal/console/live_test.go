@@ -109,6 +109,16 @@ func TestLiveEvents(t *testing.T) {
 	}
 }
 
+// Where the next look would be too late for a sign of life, it is given now.
+func TestSignOfLifeBetweenLooks(t *testing.T) {
+	t.Parallel()
+	events := listenTo(t, open(t, console.PageAt(options(t, &source{}), console.Pace{Look: 2 * time.Second, Beat: 3 * time.Second})).Addr())
+	first := next(t, events)
+	if quiet := next(t, events).at.Sub(first.at); quiet > 3*time.Second {
+		t.Errorf("nothing was said for %v", quiet)
+	}
+}
+
 // A list without entries is one too, as deep as it may stand; a median that is not known is null.
 func TestNoListIsNull(t *testing.T) {
 	t.Parallel()
