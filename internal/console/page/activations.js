@@ -6,7 +6,7 @@ import { countChart, timeChart } from './charts.js';
 import { count, plural } from './words.js';
 import { day, duration, hourMinute, midnight } from './time.js';
 
-const spans = [['1h', 'hour'], ['24h', '24 hours'], ['7d', '7 days']];
+const spans = [['1h', '1 hour'], ['24h', '24 hours'], ['7d', '7 days']];
 
 export function activationsPanel() {
   let span = '24h';
@@ -26,6 +26,7 @@ export function activationsPanel() {
   const text = asTable();
   const element = panel('activations', 'Activations', choice, problem, totals,
     h('h3', {}, 'How many'), counts.element, h('h3', {}, 'From acceptance to activation'), times.element, text.element);
+  element.classList.add('broad', 'graphs');
 
   const refresher = new Refresher(async (signal) => {
     const asked = span;

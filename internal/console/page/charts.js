@@ -10,7 +10,7 @@ const gap = 1000; // milliseconds between two paintings, at least
 /** Bars: how many were activated in each step. */
 export function countChart(id) {
   return chart(id, {
-    height: 150,
+    height: 180,
     scales: { x: { time: true }, y: { range: (_u, _min, max) => [0, Math.max(4, Math.ceil((max ?? 0) * 1.1))] } },
     series: [{}, { label: 'Activated', stroke: colour('--good'), fill: colour('--good-soft'), width: 1, paths: uPlot.paths.bars({ size: [0.85, 40, 1] }), points: { show: false } }],
     y: { values: (_u, at) => at.map((v) => (Number.isInteger(v) ? count(v) : '')) },
@@ -26,7 +26,7 @@ const least = 0.05; // seconds: the scale has no zero
 export function timeChart(id) {
   const shown = (values) => values.map((v) => (v === null ? null : Math.max(least, v)));
   return chart(id, {
-    height: 150,
+    height: 180,
     scales: { x: { time: true }, y: { distr: 3, range: (_u, min, max) => around(min, max) } },
     series: [{},
       { label: 'Half within', stroke: colour('--info'), width: 2, points: { show: true, size: 5, fill: colour('--info') } },
@@ -34,7 +34,7 @@ export function timeChart(id) {
     y: {
       splits: (u) => ticks.filter((t) => t >= u.scales.y.min && t <= u.scales.y.max),
       values: (_u, at) => at.map((v) => duration(v)),
-      filter: null,
+      filter: (_u, at) => at, // all of them
     },
     columns: (a) => [a.times, shown(a.median), shown(a.p90)],
     said: (a, i) => (a.median[i] === null ? 'no time known' : `half within ${duration(a.median[i])}, 9 of 10 within ${duration(a.p90[i])}`),

@@ -83,9 +83,8 @@ export function customerView(root, _parameters, { key: id, title }) {
       refresher.want();
     },
     tick() {
-      const rel = next.querySelector('.when');
-      const at = rel && moment(rel.firstElementChild.getAttribute('datetime'));
-      if (at) setDue(rel, at);
+      const e = next.querySelector('.due');
+      if (e) setDue(e, moment(e.querySelector('time').getAttribute('datetime')));
     },
     stop() {
       refresher.stop();
@@ -109,7 +108,7 @@ function setNext(e, sentence, at) {
 }
 
 function due(at) {
-  const e = when(at, { class: 'when due' });
+  const e = h('span', { class: 'due' }, h('span'), when(at, { class: 'when exact' }), h('span'));
   setDue(e, at);
   return e;
 }
@@ -117,7 +116,9 @@ function due(at) {
 /** A time that has come is told as such: what is due happens in its turn, not on the second. */
 function setDue(e, at) {
   const past = at.getTime() <= workersNow();
-  setAttr(e, 'data-due', past ? 'true' : null);
+  setAttr(e, 'data-due', String(past));
+  setText(e.firstElementChild, past ? 'now (due since ' : 'at ');
+  setText(e.lastElementChild, past ? ')' : '');
 }
 
 function makeFact(f) {

@@ -107,6 +107,7 @@ export function filterForm(changed) {
     element,
     /** Shows a filter, as the address has it. */
     set(f) {
+      if (String(writeFilter(f)) !== String(writeFilter(filter))) custom = false; // somebody went elsewhere
       filter = f;
       draw();
     },
@@ -149,6 +150,6 @@ function fromInput(e) {
 function toInput(e, text) {
   if (document.activeElement === e) return; // somebody types
   const at = filterTime(text);
-  const value = at ? new Date(at.getTime() - at.getTimezoneOffset() * 60000).toISOString().slice(0, 19) : '';
-  if (e.value !== value) e.value = value;
+  if (at ? new Date(e.value).getTime() === Math.floor(at.getTime() / 1000) * 1000 : e.value === '') return;
+  e.value = at ? new Date(at.getTime() - at.getTimezoneOffset() * 60000).toISOString().slice(0, 19) : '';
 }

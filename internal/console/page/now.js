@@ -1,5 +1,6 @@
 // The view Now: how things stand, in one look.
 import { h } from './dom.js';
+import { verdict } from './verdict.js';
 import { figures, reasonBars } from './figures.js';
 import { activationsPanel } from './activations.js';
 import { quotaPanel } from './quota.js';
@@ -11,14 +12,14 @@ export function nowView(root, _parameters, { title }) {
   title('Now');
   const graphs = activationsPanel();
   const panels = [
-    figures(graphs), reasonBars('waiting', 'Waiting, by reason', 'deferred', 'Nobody waits.'),
+    verdict(), figures(graphs), reasonBars('waiting', 'Waiting, by reason', 'deferred', 'Nobody waits.'),
     reasonBars('failed', 'Failed, by reason', 'failed', 'Nobody has failed.'),
     graphs, quotaPanel(), partnerPanel(), readinessPanel(), workersPanel(), recentPanel(),
   ];
-  const [numbers, waiting, failed, activations, quota, partner, readiness, workers, recent] = panels.map((p) => p.element);
+  const [line, numbers, waiting, failed, activations, quota, partner, readiness, workers, recent] = panels.map((p) => p.element);
   root.append(
     h('h1', { tabindex: '-1', class: 'offscreen' }, 'Now'),
-    numbers,
+    line, numbers,
     h('div', { class: 'grid now' }, h('div', { class: 'stack reasons' }, waiting, failed), activations, partner, quota, readiness, workers, recent),
   );
   return {

@@ -19,7 +19,9 @@ export function partnerPanel() {
     h('div', {}, h('dt', {}, 'Reason'), h('dd', {}, reason, ' ', code)), detailLine, sinceLine, todoLine);
   const story = h('ol', { id: 'partner-story', class: 'story', role: 'list' });
   const quiet = h('p', { class: 'empty' }, 'Nothing has stopped the workers lately.');
-  const element = panel('partner', 'Partner', health, pause, h('h3', {}, 'What stopped the workers lately'), story, quiet);
+  const element = panel('partner', 'Partner', health, pause, h('h3', {}, 'What stopped the workers lately'),
+    h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'What stopped the workers lately' }, story), quiet);
+  element.classList.add('health-panel');
   return {
     element,
     told({ partner }) {
@@ -27,7 +29,7 @@ export function partnerPanel() {
       const state = p ? 'paused' : partner.ok ? 'ok' : 'unknown';
       setAttr(element, 'data-partner', state);
       setAttr(health, 'data-tone', { ok: 'good', paused: 'bad', unknown: 'wait' }[state]);
-      setText(icon, { ok: '✓', paused: '⏸', unknown: '?' }[state]);
+      setText(icon, { ok: '✓', paused: '‖', unknown: '?' }[state]);
       setText(is, { ok: 'The partner works.', paused: 'This worker takes no work.', unknown: 'Not known yet, or not well.' }[state]);
       show(pause, Boolean(p));
       if (p) {
@@ -54,7 +56,7 @@ function chapter(s) {
   const since = moment(s.since);
   const lasted = s.resumed && at && since ? ` after ${duration(Math.max(0, at - since) / 1000)}` : '';
   const head = h('p', {},
-    h('span', { class: 'icon', 'aria-hidden': 'true' }, s.resumed ? '▶' : '⏸'), ' ',
+    h('span', { class: 'icon', 'aria-hidden': 'true' }, s.resumed ? '▸' : '‖'), ' ',
     h('strong', {}, s.resumed ? `Works again${lasted}` : named(pauses, s.reason)), ' ', s.resumed ? null : h('code', {}, s.reason));
   const body = s.detail ? h('p', { class: 'quiet' }, ext(s.detail)) : null;
   return h('li', { 'data-tone': s.resumed ? 'good' : 'bad', 'data-resumed': String(Boolean(s.resumed)) },

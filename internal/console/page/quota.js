@@ -7,9 +7,9 @@ import { moment, setWhen, when } from './time.js';
 const windows = { peak: 'At once', sustained: 'On average' };
 
 export function quotaPanel() {
-  const until = when(null);
+  const until = when(null, { class: 'when exact' });
   const paused = h('p', { id: 'quota-paused', class: 'notice', 'data-tone': 'wait', hidden: true },
-    h('span', { class: 'icon', 'aria-hidden': 'true' }, '⏸'), ' The partner wants no request before ', until, '.');
+    h('span', { class: 'icon', 'aria-hidden': 'true' }, '‖'), ' The partner wants no request before ', until, '.');
   const places = meter('Requests at the same time', { 'data-places': true });
   const all = h('div', { class: 'windows' });
   const waiting = h('dl', { class: 'lanes' });

@@ -9,8 +9,10 @@ const most = 40;
 export function recentPanel() {
   const events = h('ol', { id: 'recent', class: 'recent', role: 'list' });
   const none = h('p', { class: 'empty' }, 'Nothing has happened yet.');
+  const element = panel('events', 'Just now', h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Newest records' }, events), none);
+  element.classList.add('broad', 'happening');
   return {
-    element: panel('events', 'Just now', h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Newest records' }, events), none),
+    element,
     told(now) {
       const newest = (now.recent ?? []).slice(0, most);
       list(events, newest, (e) => e.sequence, makeEvent);

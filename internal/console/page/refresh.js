@@ -87,5 +87,5 @@ export function showProblem(place, error) {
   setAttr(place, 'data-problem', error === null ? null : error.status ?? 'page');
   if (error === null) return setText(place, '');
   const text = error.status === undefined ? 'This part of the page has failed. Loading it again may help.' : visible(error.message);
-  setText(place, error.mends ? `${text} Trying again…` : text);
+  setText(place, error.mends ? `${text.replace(/[^.!?…]$/, '$&.')} Trying again…` : text);
 }

@@ -22,10 +22,11 @@ export function replayResult(whyField, why) {
   const missing = h('p', { class: 'hint' });
   const order = h('section', { class: 'panel', 'aria-labelledby': 'replay-order' }, h('h2', { id: 'replay-order' }, 'The command'),
     whyField, h('div', { class: 'code' }, copy, h('pre', { tabindex: '0', role: 'region', 'aria-label': 'Command' }, command)), missing);
+  const people = h('section', { class: 'panel', 'aria-labelledby': 'replay-people' }, h('h2', { id: 'replay-people' }, 'One by one'), table);
   const element = h('div', { id: 'replay-result', hidden: true },
     h('section', { class: 'panel', 'aria-labelledby': 'replay-whom' }, h('h2', { id: 'replay-whom' }, 'Whom it would take'),
-      h('div', { role: 'status' }, head, takes, partly), h('div', { class: 'grid tallies' }, ...Object.values(parts)), table),
-    order);
+      h('div', { role: 'status' }, head, takes, partly), h('div', { class: 'grid tallies' }, ...Object.values(parts))),
+    order, people);
   let words = [];
 
   function write() {
@@ -50,7 +51,7 @@ export function replayResult(whyField, why) {
       setText(head.lastElementChild, r.moves === 1 ? 'customer would be replayed.' : r.moves === 0 ? 'customers: nothing to replay.' : 'customers would be replayed.');
       setText(takes, visible(r.takes ?? ''));
       show(partly, !r.complete);
-      tally(reasons, r.reasons ?? [], (x) => x.reason, 'data-replay-reason', (x) => reasonName(x.reason) === x.reason ? x.reason : `${reasonName(x.reason)} (${x.reason})`);
+      tally(reasons, r.reasons ?? [], (x) => x.reason, 'data-replay-reason', (x) => inWords(x.reason));
       tally(left, r.left ?? [], (x) => x.why, 'data-left', (x) => x.why);
       list(unread, r.unread ?? [], (x) => x, (x) => h('li', {}, ext(x)));
       for (const [name, e] of Object.entries(parts)) show(e, (r[name] ?? []).length > 0);
@@ -58,7 +59,7 @@ export function replayResult(whyField, why) {
       list(body, rows, (x) => x.domainId, makeReplayRow, setReplayRow);
       const all = r.moves + (r.left ?? []).reduce((n, l) => n + l.count, 0);
       setText(table.caption, rows.length < all ? `The first ${count(rows.length)} of ${plural(all, 'customer')}` : plural(rows.length, 'customer'));
-      show(table, rows.length > 0);
+      show(people, rows.length > 0);
       words = r.command ?? [];
       show(order, words.length > 0 && r.moves > 0);
       write();
@@ -66,6 +67,9 @@ export function replayResult(whyField, why) {
     },
   };
 }
+
+/** A reason in words, and its code. */
+const inWords = (reason) => (reasonName(reason) === reason ? reason : `${reasonName(reason)} (${reason})`);
 
 function tally(ul, items, keyOf, attribute, nameOf) {
   list(ul, items, keyOf, (x) => h('li', { [attribute]: keyOf(x) }, h('span', { class: 'n' }), ' ', ext(nameOf(x))), (e, x) => {

@@ -72,20 +72,20 @@ function units(seconds, big, bigName, small, smallName) {
   return rest === 0 ? `${many} ${bigName}` : `${many} ${bigName} ${rest} ${smallName}`;
 }
 
-/** How far a time is from now: "3 min ago", "in 12 s". Far ones are told in one unit, as nobody counts their seconds. */
-export function relative(at) {
+/** How far a time is from now: "3 min ago", "in 12 s". Far ones are told in one unit, as nobody counts their seconds; exact ones are. */
+export function relative(at, exact = false) {
   const seconds = (at.getTime() - now()) / 1000;
   const size = Math.abs(seconds);
   if (size < 1) return 'now';
-  const long = size < 60 ? `${Math.floor(size)} s`
-    : size < 3600 && seconds > 0 ? duration(Math.floor(size))
-      : size < 3600 ? `${Math.floor(size / 60)} min`
-        : size < 2 * 86400 ? duration(Math.floor(size / 60) * 60)
-          : `${Math.floor(size / 86400)} d`;
+  const whole = Math.floor(size);
+  const long = whole < 60 ? `${whole} s`
+    : whole < 3600 ? (exact ? duration(whole) : `${Math.floor(whole / 60)} min`)
+      : whole < 2 * 86400 ? duration(Math.floor(whole / 60) * 60)
+        : `${Math.floor(whole / 86400)} d`;
   return seconds < 0 ? `${long} ago` : `in ${long}`;
 }
 
-/** An element for a time, empty until setWhen. */
+/** An element for a time; setWhen changes it. Of class "exact" it counts every second. */
 export function when(at, attributes = {}) {
   const e = h('span', { class: 'when', ...attributes }, h('time'), ' ', h('span', { class: 'rel' }));
   setWhen(e, at);
@@ -105,7 +105,7 @@ export function setWhen(e, at) {
   setAttr(time, 'datetime', at.toISOString());
   setAttr(time, 'title', full(at));
   setText(time, short(at));
-  setText(rel, relative(at));
+  setText(rel, relative(at, e.classList.contains('exact')));
 }
 
 /** Brings what times say of their distance up to date. It is called once a second while somebody looks. */
@@ -114,7 +114,7 @@ export function tickTimes(root) {
     const at = moment(e.firstElementChild.getAttribute('datetime'));
     if (!at) continue;
     setText(e.firstElementChild, short(at)); // at midnight the day comes before it
-    setText(e.lastElementChild, relative(at));
+    setText(e.lastElementChild, relative(at, e.classList.contains('exact')));
   }
 }
 
