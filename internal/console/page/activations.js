@@ -26,7 +26,7 @@ export function activationsPanel() {
   const text = asTable();
   const element = panel('activations', 'Activations', choice, problem, totals,
     h('h3', {}, 'How many'), counts.element, h('h3', {}, 'From acceptance to activation'), times.element, text.element);
-  element.classList.add('broad', 'graphs');
+  element.classList.add('graphs');
 
   const refresher = new Refresher(async (signal) => {
     const asked = span;

@@ -51,9 +51,10 @@ export function customersView(root, parameters, { title }) {
     refresher.restart();
   }
 
-  function draw({ total, ahead, counts, rows }) {
+  function draw({ total, ahead, counts, rows: there }) {
+    const rows = there ?? [];
     if (rows.length === 0 && total > 0 && (filter.before || filter.after)) return go({ ...filter, before: '', after: '' }, true); // the page has gone
-    form.count(counts);
+    form.count(counts ?? []);
     list(body, rows, (r) => r.domainId, makeRow, setRow);
     setAttr(table, 'aria-busy', null);
     setAttr(table, 'aria-rowcount', total + 1);

@@ -29,7 +29,7 @@ export function figures(graphs) {
     waiting: figure('waiting', 'Waiting', 'deferred', viewHash('customers', [['state', 'deferred']])),
     failed: figure('failed', 'Failed', 'failed', viewHash('customers', [['state', 'failed']])),
   };
-  const counting = h('p', { class: 'counting', role: 'status', hidden: true });
+  const counting = h('p', { class: 'counting', hidden: true });
   const element = h('section', { class: 'figures', 'aria-label': 'How many' }, counting, ...Object.values(all).map((f) => f.element));
   let latest = null;
   const today = () => {
@@ -58,10 +58,14 @@ export function figures(graphs) {
   };
 }
 
+/** The counts of a state's reasons that somebody has, the largest first. */
+const byCount = (counts, state) => (counts ?? []).filter((c) => c.state === state && c.count > 0)
+  .sort((a, b) => b.count - a.count || (a.reason < b.reason ? -1 : 1));
+
 /** The most frequent reason, in words. */
 function leading(now, state, none) {
   if (!now.known) return '';
-  const most = now.counts.filter((c) => c.state === state && c.count > 0).sort((a, b) => b.count - a.count)[0];
+  const most = byCount(now.counts, state)[0];
   return most ? `most: ${reasonName(most.reason) || 'no reason given'}` : none;
 }
 
@@ -74,7 +78,7 @@ export function reasonBars(id, title, state, none) {
   return {
     element,
     told(now) {
-      const rows = now.known ? now.counts.filter((c) => c.state === state && c.count > 0).sort((a, b) => b.count - a.count || (a.reason < b.reason ? -1 : 1)) : [];
+      const rows = now.known ? byCount(now.counts, state) : [];
       const most = rows[0]?.count ?? 1;
       list(bars, rows, (c) => c.reason ?? '', (c) => bar(state, c.reason ?? '', state), (e, c) => setBar(e, c, most));
       show(nobody, now.known && rows.length === 0);

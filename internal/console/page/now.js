@@ -11,16 +11,19 @@ import { recentPanel } from './recent.js';
 export function nowView(root, _parameters, { title }) {
   title('Now');
   const graphs = activationsPanel();
-  const panels = [
-    verdict(), figures(graphs), reasonBars('waiting', 'Waiting, by reason', 'deferred', 'Nobody waits.'),
-    reasonBars('failed', 'Failed, by reason', 'failed', 'Nobody has failed.'),
-    graphs, quotaPanel(), partnerPanel(), readinessPanel(), workersPanel(), recentPanel(),
-  ];
-  const [line, numbers, waiting, failed, activations, quota, partner, readiness, workers, recent] = panels.map((p) => p.element);
+  const line = verdict();
+  const numbers = figures(graphs);
+  // What belongs together stands in one stack; the style sheet says how many stand side by side.
+  const stacks = {
+    reasons: [reasonBars('waiting', 'Waiting, by reason', 'deferred', 'Nobody waits.'), reasonBars('failed', 'Failed, by reason', 'failed', 'Nobody has failed.')],
+    flow: [graphs, recentPanel()],
+    partner: [partnerPanel(), quotaPanel()],
+    workers: [readinessPanel(), workersPanel()],
+  };
+  const panels = [line, numbers, ...Object.values(stacks).flat()];
   root.append(
-    h('h1', { tabindex: '-1', class: 'offscreen' }, 'Now'),
-    line, numbers,
-    h('div', { class: 'grid now' }, h('div', { class: 'stack reasons' }, waiting, failed), activations, partner, quota, readiness, workers, recent),
+    h('h1', { tabindex: '-1', class: 'offscreen' }, 'Now'), line.element, numbers.element,
+    h('div', { class: 'grid now' }, ...Object.entries(stacks).map(([name, of]) => h('div', { class: `stack ${name}` }, ...of.map((p) => p.element)))),
   );
   return {
     told(now) {

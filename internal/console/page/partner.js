@@ -21,7 +21,6 @@ export function partnerPanel() {
   const quiet = h('p', { class: 'empty' }, 'Nothing has stopped the workers lately.');
   const element = panel('partner', 'Partner', health, pause, h('h3', {}, 'What stopped the workers lately'),
     h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'What stopped the workers lately' }, story), quiet);
-  element.classList.add('health-panel');
   return {
     element,
     told({ partner }) {

@@ -2,7 +2,7 @@
 import { h, list, panel, setAttr, setText, show } from './dom.js';
 import { meter, setMeter } from './meter.js';
 import { count, lanes, named, operations, plural } from './words.js';
-import { moment, setWhen, when } from './time.js';
+import { moment, now, setWhen, when } from './time.js';
 
 const windows = { peak: 'At once', sustained: 'On average' };
 
@@ -23,7 +23,7 @@ export function quotaPanel() {
       show(unknown, !quota);
       if (!quota) return;
       const at = moment(quota.pausedUntil);
-      const still = at !== null && at.getTime() > Date.now() - 1000;
+      const still = at !== null && at.getTime() > now() - 1000;
       show(paused, still);
       setWhen(until, still ? at : null);
       setMeter(places, quota.placesUsed, quota.places);

@@ -10,7 +10,6 @@ export function recentPanel() {
   const events = h('ol', { id: 'recent', class: 'recent', role: 'list' });
   const none = h('p', { class: 'empty' }, 'Nothing has happened yet.');
   const element = panel('events', 'Just now', h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Newest records' }, events), none);
-  element.classList.add('broad', 'happening');
   return {
     element,
     told(now) {

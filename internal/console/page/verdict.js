@@ -1,6 +1,7 @@
 // "Is it us, or the partner?": the answer in one line, above everything.
 import { h, setAttr, setText, show } from './dom.js';
 import { named, pauses } from './words.js';
+import { now as workersNow } from './time.js';
 
 function part(name) {
   const icon = h('span', { class: 'icon', 'aria-hidden': 'true' });
@@ -28,7 +29,7 @@ export function verdict() {
       partner.set(ok && !pause, pause ? `No work is taken: ${named(pauses, pause.reason).replace(/^./, (c) => c.toLowerCase())}.`
         : ok ? 'The partner works.' : 'The partner may not work.');
       const until = Date.parse(now.quota?.pausedUntil ?? '');
-      const waits = until > Date.now();
+      const waits = until > workersNow();
       show(quota.element, waits);
       quota.set(!waits, waits ? 'The partner asks for a break.' : '');
     },
