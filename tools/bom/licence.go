@@ -17,6 +17,8 @@ var accepted = []string{"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MI
 // leastCoverage is how much of a file has to be the licence, in per cent: what else it says may be a further condition.
 const leastCoverage = 75
 
+var errNoLicence = errors.New("no licence file is there")
+
 var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|unlicense)(-[a-z0-9.-]+)?(\.(md|txt|rst))?$`)
 
 // licencesIn reads the licence files at the top of a module.
@@ -41,7 +43,7 @@ func licencesIn(folder string) ([]string, error) {
 		all = append(all, found...)
 	}
 	if len(all) == 0 {
-		return nil, errors.New("no licence file is there")
+		return nil, errNoLicence
 	}
 	slices.Sort(all)
 	return slices.Compact(all), nil

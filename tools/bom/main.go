@@ -1,12 +1,12 @@
-// Command bom tells what a Go binary is made of, as the binary itself says: its modules with versions and licences, as a CycloneDX bill
-// of materials or as a Markdown table.
+// Command bom tells what a Go binary is made of, as the binary itself says: its modules with versions and licences, and what others have
+// written and is embedded in it, as a CycloneDX bill of materials or as Markdown tables.
 //
 //	bom [-markdown] [-version VERSION] BINARY    writes to standard output
 //	bom -texts BINARY                            the texts of the licences, for what a binary is given out with
 //	bom -list FILE                               name and version of each module in a bill of materials, a line each
 //
-// It runs where the binary was built: licences are read from the module cache. One that is not recognised, or not among those that we
-// accept, is an error. The same binary gives the same bytes.
+// It runs where the binary was built, in the root of its module: licences are read from the module cache, and beside embedded files. One
+// that is not recognised, or not among those that we accept, is an error. The same binary gives the same bytes.
 package main
 
 import (
@@ -56,7 +56,7 @@ func run(args []string, out io.Writer) error {
 	case *texts:
 		write = writeTexts
 	}
-	p, err := read(fs.Arg(0))
+	p, err := read(".", fs.Arg(0))
 	if err != nil {
 		return err
 	}
@@ -75,17 +75,23 @@ type module struct {
 	sum           string   // as in go.sum; "": none
 	licences      []string // SPDX identifiers, all of which hold
 	folder        string   // where its files are
+	within        string   // of what is embedded: that folder in the binary's own module
+	files         []file   // of what is embedded, but for its licence
 }
 
 // product is a binary.
 type product struct {
-	main   module
-	std    module   // Go's own packages
-	linked []module // sorted by path
+	main     module
+	std      module   // Go's own packages
+	linked   []module // sorted by path
+	embedded []module // no Go modules: by others, checked in and embedded; sorted by path
 }
 
-// read reads what the linker has written into the binary, and finds the licences.
-func read(binary string) (product, error) {
+// all is everything in it that others have written.
+func (p product) all() []module { return slices.Concat([]module{p.std}, p.linked, p.embedded) }
+
+// read reads what the linker has written into the binary, and finds the licences. The source of its own module is at root.
+func read(root, binary string) (product, error) {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
 		return product{}, err
@@ -114,19 +120,25 @@ func read(binary string) (product, error) {
 			faults = append(faults, fmt.Errorf("%s %s: %w", m.path, m.version, err))
 		}
 	}
-	root, err := exec.Command("go", "env", "GOROOT").Output()
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
 	if err == nil {
-		p.std.folder = strings.TrimSpace(string(root))
+		p.std.folder = strings.TrimSpace(string(goroot))
 		p.std.licences, err = licencesIn(p.std.folder)
 	}
 	if err != nil {
 		faults = append(faults, fmt.Errorf("go %s: %w", p.std.version, err))
+	}
+	if p.embedded, err = embeddedIn(root, binary); err != nil {
+		faults = append(faults, err)
 	}
 	return p, errors.Join(faults...)
 }
 
 // foldersOf finds modules in the module cache, by path@version.
 func foldersOf(all []module) (map[string]string, error) {
+	if len(all) == 0 { // or the go command takes that for all modules of where we are
+		return nil, nil
+	}
 	args := []string{"mod", "download", "-json"}
 	for _, m := range all {
 		args = append(args, m.path+"@"+m.version)

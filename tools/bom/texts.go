@@ -14,7 +14,10 @@ var noticeFile = regexp.MustCompile(`(?i)^notice(\.(md|txt))?$`)
 
 // writeTexts writes the licences and notices of all that is in a binary, word for word.
 func writeTexts(w io.Writer, p product) error {
-	for _, m := range append([]module{{path: "Go", version: p.std.version, folder: p.std.folder}}, p.linked...) {
+	for _, m := range p.all() {
+		if m.path == "std" {
+			m.path = "Go"
+		}
 		entries, err := os.ReadDir(m.folder) // sorted
 		if err != nil {
 			return err

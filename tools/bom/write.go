@@ -1,10 +1,13 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -31,6 +34,24 @@ type component struct {
 	PURL       string     `json:"purl"`
 	Licences   []licence  `json:"licenses,omitempty"`
 	Properties []property `json:"properties,omitempty"`
+	Files      []file     `json:"components,omitempty"`
+}
+
+// file is one that is embedded as it is here.
+type file struct {
+	Type   string `json:"type"`
+	Name   string `json:"name"`
+	Hashes []hash `json:"hashes"`
+}
+
+type hash struct {
+	Algorithm string `json:"alg"`
+	Content   string `json:"content"`
+}
+
+func fileOf(name string, content []byte) file {
+	sum := sha256.Sum256(content)
+	return file{Type: "file", Name: name, Hashes: []hash{{"SHA-256", hex.EncodeToString(sum[:])}}}
 }
 
 type licence struct {
@@ -49,12 +70,18 @@ type dependency struct {
 	DependsOn []string `json:"dependsOn,omitempty"`
 }
 
+// goModule is how the package URL of a Go module begins.
+const goModule = "pkg:golang/"
+
 func componentOf(kind string, m module) component {
-	purl := "pkg:golang/" + m.path
+	purl := goModule + m.path
+	if m.within != "" { // scripts and styles: weaknesses are reported under their name at npm
+		purl = "pkg:npm/" + strings.ToLower(m.path)
+	}
 	if m.version != "" {
 		purl += "@" + strings.ReplaceAll(m.version, "+", "%2B")
 	}
-	c := component{Ref: purl, Type: kind, Name: m.path, Version: m.version, PURL: purl}
+	c := component{Ref: purl, Type: kind, Name: m.path, Version: m.version, PURL: purl, Files: m.files}
 	for _, id := range m.licences {
 		var l licence
 		l.Licence.ID = id
@@ -69,7 +96,7 @@ func componentOf(kind string, m module) component {
 func writeBOM(w io.Writer, p product) error {
 	doc := bom{Format: "CycloneDX", SpecVersion: "1.6", Version: 1, Metadata: metadata{componentOf("application", p.main)}}
 	all := dependency{Ref: doc.Metadata.Component.Ref}
-	for _, m := range append([]module{p.std}, p.linked...) {
+	for _, m := range p.all() {
 		c := componentOf("library", m)
 		doc.Components = append(doc.Components, c)
 		all.DependsOn = append(all.DependsOn, c.Ref)
@@ -91,7 +118,7 @@ func listBOM(w io.Writer, file string) error {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	for _, c := range doc.Components {
-		if c.Name != "std" {
+		if c.Name != "std" && strings.HasPrefix(c.PURL, goModule) {
 			fmt.Fprintln(w, c.Name, c.Version)
 		}
 	}
@@ -113,6 +140,23 @@ do not edit it. A licence that is not known to be acceptable stops that command,
 			name = "Go's own packages"
 		}
 		fmt.Fprintf(w, "| %s | %s | %s |\n", name, m.version, strings.Join(m.licences, " and "))
+	}
+	if len(p.embedded) > 0 {
+		fmt.Fprint(w, `
+## Checked in
+
+By others, and no Go modules: files that the worker embeds as they are. Their licence is beside them.
+
+| what | version | licence | files |
+|---|---|---|---|
+`)
+	}
+	for _, m := range p.embedded {
+		fmt.Fprintf(w, "| `%s` | %s | %s | in `%s`:", m.path, m.version, strings.Join(m.licences, " and "), filepath.ToSlash(m.within))
+		for _, f := range m.files {
+			fmt.Fprintf(w, " `%s`", f.Name)
+		}
+		fmt.Fprintln(w, " |")
 	}
 	return nil
 }
