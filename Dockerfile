@@ -18,14 +18,17 @@ RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false \
     -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT}" \
     -o /out/worker ./cmd/worker
 
-# Whoever passes the image on passes on the licences of what is in it, Go's too.
+# Whoever passes the image on passes on the licences of what is in it, Go's and those of embedded files too.
 RUN CGO_ENABLED=0 go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}' ./cmd/worker | sort -u \
   | while read -r module dir; do \
       mkdir -p "/out/licenses/$module" \
       && find "$dir" -maxdepth 1 -type f \( -iname 'licen[cs]e*' -o -iname 'copying*' -o -iname 'notice*' -o -iname 'unlicense*' \) \
         -exec cp {} "/out/licenses/$module/" ';' || exit 1; \
     done \
- && mkdir -p /out/licenses/go && cp "$(go env GOROOT)/LICENSE" /out/licenses/go/
+ && mkdir -p /out/licenses/go && cp "$(go env GOROOT)/LICENSE" /out/licenses/go/ \
+ && find internal -type f -iname 'licen[cs]e' | while read -r text; do \
+      folder="/out/licenses/$(basename "$(dirname "$text")")" && mkdir -p "$folder" && cp "$text" "$folder/" || exit 1; \
+    done
 
 # What an empty file system lacks: certificate roots, time zones (Go's own copy, one file) and a place for temporary files.
 RUN mkdir -p /out/etc/ssl/certs /out/usr/share /out/tmp \
@@ -44,7 +47,7 @@ LABEL org.opencontainers.image.title="activation-worker" \
 COPY --from=builder /out/ /
 
 # A container's own file system does not last, so it never starts the embedded server: NATS_URL names the servers.
-# Probes come from outside the container, hence every address.
+# Probes come from outside the container, hence every address; the console stays on loopback until somebody says otherwise.
 ENV ZONEINFO=/usr/share/zoneinfo.zip \
     WORKER_EMBEDDED_NATS=never \
     WORKER_HTTP_ADDR=0.0.0.0:8080

@@ -22,7 +22,7 @@ func TestOneOfThreeNodesMayBeLost(t *testing.T) {
 	c.Setup(partner)
 	port := deploytest.FreePorts(t, 1)[0]
 	worker := deploytest.Start(t, deploytest.Command{Path: deploytest.Worker(t), Args: []string{"run"}, Env: append(append(c.Env("worker"), partner...),
-		"WORKER_EMBEDDED_NATS=never", fmt.Sprintf("WORKER_HTTP_ADDR=127.0.0.1:%d", port))})
+		"WORKER_EMBEDDED_NATS=never", "WORKER_CONSOLE_ADDR=off", fmt.Sprintf("WORKER_HTTP_ADDR=127.0.0.1:%d", port))})
 	ready := fmt.Sprintf("http://127.0.0.1:%d/readyz", port)
 	deploytest.AwaitStatus(t, ready, 200, worker)
 	c.Submit("51600001")

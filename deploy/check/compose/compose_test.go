@@ -64,6 +64,7 @@ func TestBrokenProjectsAreSeen(t *testing.T) {
 		"undefined service":                 {"setup: {condition", "setups: {condition"},
 		"undefined volume":                  {"\n  keys:\n  partner:\n  nats-1:", "\n  partner:\n  nats-1:"},
 		"is open to other machines":         {"127.0.0.1:8080:8080", "8080:8080"},
+		"to other machines at port 8081":    {"127.0.0.1:8081:8081", "8081:8081"},
 		"may do more than it needs":         {"cap_drop: [ALL]", "cap_drop: [CHOWN]"},
 		"LINEWORKS_SECRET is no setting":    {"LINEWORKS_CLIENT_SECRET_FILE", "LINEWORKS_SECRET"},
 		"LINEWORKS_CLIENT_SECRET is a secr": {"LINEWORKS_CLIENT_SECRET_FILE: /partner/client-secret", "LINEWORKS_CLIENT_SECRET: hush"},

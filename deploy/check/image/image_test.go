@@ -42,8 +42,10 @@ func TestContainerWorks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := fmt.Sprintf("127.0.0.1:%d", deploytest.FreePorts(t, 1)[0])
+	ports := deploytest.FreePorts(t, 2)
+	address := fmt.Sprintf("127.0.0.1:%d", ports[0])
 	env["NATS_URL"], env["WORKER_HTTP_ADDR"], env["WORKER_ID"] = cluster.URL(), address, "activation-worker-0"
+	env["WORKER_CONSOLE_ADDR"] = fmt.Sprintf("127.0.0.1:%d", ports[1])
 	files := map[string]string{
 		"worker.nk": cluster.Seed("worker"), "ca.pem": cluster.CA(),
 		"client-secret": filepath.Join(dir, "client-secret"), "private-key.pem": filepath.Join(dir, "private-key.pem"),
@@ -76,6 +78,29 @@ func TestContainerWorks(t *testing.T) {
 	}
 	if status := worker.Stop(); status != 0 { // runc hands the signal on
 		t.Errorf("the worker ended with %d; it said:\n%s", status, worker.Said())
+	}
+}
+
+// TestLicencesOfEmbeddedFiles: what others wrote and the worker embeds has its licence in the image, as modules have theirs.
+func TestLicencesOfEmbeddedFiles(t *testing.T) {
+	found := 0
+	err := filepath.WalkDir(filepath.Join(deploytest.Root(), "internal"), func(file string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || entry.Name() != "LICENSE" {
+			return err
+		}
+		found++
+		want, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		got, err := os.ReadFile(filepath.Join(*rootfs, "licenses", filepath.Base(filepath.Dir(file)), "LICENSE"))
+		if err != nil || string(got) != string(want) {
+			t.Errorf("the licence at %s is not in the image as it is (%v)", file, err)
+		}
+		return nil
+	})
+	if err != nil || found == 0 {
+		t.Errorf("%d licences of embedded files were found (%v)", found, err)
 	}
 }
 

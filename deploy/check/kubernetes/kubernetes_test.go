@@ -246,8 +246,13 @@ func TestProbesAnswer(t *testing.T) {
 	partner, dir := deploytest.StartPartner(t)
 	cluster.Setup(partner)
 
-	address := fmt.Sprintf("127.0.0.1:%d", deploytest.FreePorts(t, 1)[0])
+	ports := deploytest.FreePorts(t, 2)
+	address, page := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
 	env := environment(m, c)
+	if value, set := env["WORKER_CONSOLE_ADDR"]; set {
+		t.Errorf("the deployment has WORKER_CONSOLE_ADDR=%s; the page belongs on the pod's loopback, where it is by itself", value)
+	}
+	env["WORKER_CONSOLE_ADDR"] = page // a pod has a loopback of its own
 	for key, value := range map[string]string{
 		"NATS_URL": cluster.URL(), "NATS_CA": cluster.CA(), "NATS_NKEY": cluster.Seed("worker"),
 		"LINEWORKS_CLIENT_SECRET_FILE": dir + "/client-secret", "LINEWORKS_PRIVATE_KEY_FILE": dir + "/private-key.pem",

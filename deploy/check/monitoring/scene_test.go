@@ -35,7 +35,7 @@ type scene struct {
 // settings of the replica number n. All is as fast as it may be, so that nothing but the alerts is waited for.
 func (s *scene) settings(n int, more ...string) []string {
 	env := []string{
-		"WORKER_HTTP_ADDR=" + s.http[n], "WORKER_NATS_LISTEN=" + s.nats, "WORKER_DATA_DIR=" + s.dir, "WORKER_SWEEP_INTERVAL=1s",
+		"WORKER_HTTP_ADDR=" + s.http[n], "WORKER_CONSOLE_ADDR=off", "WORKER_NATS_LISTEN=" + s.nats, "WORKER_DATA_DIR=" + s.dir, "WORKER_SWEEP_INTERVAL=1s",
 		"WORKER_DNS_RESOLVERS=off", "LINEWORKS_RATE=0", "LINEWORKS_SUSTAINED_RATE=0", "LINEWORKS_CONCURRENCY=5",
 	}
 	return append(append(env, s.partner.env...), more...) // of a name that comes twice the last counts

@@ -189,7 +189,7 @@ func TestWhatIsToldAgrees(t *testing.T) {
 	if err := os.WriteFile(known, []byte(`[{"status": 400, "code": "CONTRACT_ENDED", "reason": "refused"}]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.settings["WORKER_HTTP_ADDR"] = address
+	s.settings["WORKER_HTTP_ADDR"], s.settings["WORKER_CONSOLE_ADDR"] = address, "off"
 	s.more = append(s.more, "WORKER_CLASSIFICATION="+known, "WORKER_LOG_FORMAT=json",
 		"OTEL_EXPORTER_OTLP_ENDPOINT="+traces.URL, "OTEL_EXPORTER_OTLP_PROTOCOL=http/json")
 	worker := deploytest.Start(t, s.command("activation-worker.service"))

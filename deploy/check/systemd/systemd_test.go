@@ -185,8 +185,9 @@ func (s *site) command(name string) deploytest.Command {
 func TestUnitRuns(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	address := fmt.Sprintf("127.0.0.1:%d", deploytest.FreePorts(t, 1)[0])
-	s.settings["WORKER_HTTP_ADDR"] = address
+	ports := deploytest.FreePorts(t, 2)
+	address, page := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
+	s.settings["WORKER_HTTP_ADDR"], s.settings["WORKER_CONSOLE_ADDR"] = address, page
 	worker := deploytest.Start(t, s.command("activation-worker.service"))
 	deploytest.AwaitStatus(t, "http://"+address+"/readyz", 200, worker)
 	s.Submit("51700001")
