@@ -26,7 +26,7 @@ RUN CGO_ENABLED=0 go list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{
         -exec cp {} "/out/licenses/$module/" ';' || exit 1; \
     done \
  && mkdir -p /out/licenses/go && cp "$(go env GOROOT)/LICENSE" /out/licenses/go/ \
- && find internal -type f -iname 'licen[cs]e' | while read -r text; do \
+ && find internal -type f \( -iname 'licen[cs]e' -o -iname 'licen[cs]e.txt' \) | while read -r text; do \
       folder="/out/licenses/$(basename "$(dirname "$text")")" && mkdir -p "$folder" && cp "$text" "$folder/" || exit 1; \
     done
 

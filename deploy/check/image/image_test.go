@@ -85,7 +85,7 @@ func TestContainerWorks(t *testing.T) {
 func TestLicencesOfEmbeddedFiles(t *testing.T) {
 	found := 0
 	err := filepath.WalkDir(filepath.Join(deploytest.Root(), "internal"), func(file string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || entry.Name() != "LICENSE" {
+		if name := entry.Name(); err != nil || entry.IsDir() || name != "LICENSE" && name != "LICENSE.txt" {
 			return err
 		}
 		found++
@@ -93,7 +93,7 @@ func TestLicencesOfEmbeddedFiles(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		got, err := os.ReadFile(filepath.Join(*rootfs, "licenses", filepath.Base(filepath.Dir(file)), "LICENSE"))
+		got, err := os.ReadFile(filepath.Join(*rootfs, "licenses", filepath.Base(filepath.Dir(file)), entry.Name()))
 		if err != nil || string(got) != string(want) {
 			t.Errorf("the licence at %s is not in the image as it is (%v)", file, err)
 		}
