@@ -107,6 +107,7 @@ func TestServicesRun(t *testing.T) {
 	worker := deploytest.Start(t, m.command("worker"))
 	deploytest.AwaitStatus(t, "http://"+m.address("worker")+":8080/readyz", 200, worker)
 
+	deploytest.AwaitStatus(t, "http://"+m.address("worker")+":8081/", 200, worker)
 	deploytest.Must(t, m.command("pipeline", "submit", "51900001"))
 	var said string
 	if !deploytest.Eventually(t, func() bool {

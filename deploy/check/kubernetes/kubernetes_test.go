@@ -279,6 +279,10 @@ func TestProbesAnswer(t *testing.T) {
 	if status, body := deploytest.Get(t, "http://"+address+c.ReadinessProbe.HTTPGet.Path); strings.Contains(body, `"partner"`) || !strings.Contains(body, `"nats"`) {
 		t.Errorf("the readiness probe asks for more, or less, than it should: %d %s", status, body)
 	}
+	forwarded := strings.Replace(page, "127.0.0.1", "localhost", 1) // as kubectl port-forward says
+	if status, body := deploytest.Get(t, "http://"+forwarded+"/"); status != 200 {
+		t.Errorf("the page answers %d %s", status, body)
+	}
 	cluster.Submit("51800001")
 	cluster.AwaitState("51800001", "activated", worker)
 	if strings.Contains(worker.Said(), `"level":"warn"`) {

@@ -190,6 +190,7 @@ func TestUnitRuns(t *testing.T) {
 	s.settings["WORKER_HTTP_ADDR"], s.settings["WORKER_CONSOLE_ADDR"] = address, page
 	worker := deploytest.Start(t, s.command("activation-worker.service"))
 	deploytest.AwaitStatus(t, "http://"+address+"/readyz", 200, worker)
+	deploytest.AwaitStatus(t, "http://"+page+"/", 200, worker)
 	s.Submit("51700001")
 	s.AwaitState("51700001", "activated", worker)
 
