@@ -26,6 +26,7 @@ type demo struct {
 
 	environ []string                   // for the view alone: NO_COLOR, TERM
 	under   string                     // where the temporary directory is made; "": the system's place
+	mix     []string                   // fates of the crowd, over and over; nil: fateMix
 	tamper  func(*simulator.Simulator) // called when the first customers are known to the partner; nil: nothing is changed
 }
 

@@ -119,7 +119,10 @@ type guest struct {
 }
 
 // invite makes the n-th customer of the crowd, from 0.
-func invite(n int) *guest { return inviteAs(n, fateMix[n%len(fateMix)], readyAfter) }
+func invite(n int) *guest { return inviteOf(fateMix, n) }
+
+// inviteOf is invite with another mix of fates.
+func inviteOf(mix []string, n int) *guest { return inviteAs(n, mix[n%len(mix)], readyAfter) }
 
 // inviteAs makes the n-th customer, with a fate.
 func inviteAs(n int, name string, readyAfter time.Duration) *guest {

@@ -62,9 +62,12 @@ const (
 // announceAll announces the crowd, then a trickle if there is to be one. It closes arrivals when nobody else comes.
 func (s *demoShow) announceAll(ctx context.Context, arrivals chan<- *guest) error {
 	defer close(arrivals)
-	crowd := make([]*guest, s.customers)
+	crowd, mix := make([]*guest, s.customers), s.mix
+	if mix == nil {
+		mix = fateMix
+	}
 	for i := range crowd {
-		crowd[i] = invite(i)
+		crowd[i] = inviteOf(mix, i)
 		crowd[i].register(s.partner)
 	}
 	if s.tamper != nil {
