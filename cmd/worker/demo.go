@@ -46,13 +46,14 @@ What is shown comes from the worker's event stream, as any other program would r
 a terminal, else a line for each change. The summary at the end counts every customer and every call that
 the partner got. The exit status is 0 only if each customer got what it should.
 
-The worker's page shows the same in a browser; its address is printed first. With --forever it is worth
-watching: customers keep coming in waves, some wait for their DNS records, some are replayed. The ledger
-grows meanwhile, by about 20 MB an hour.
+The worker's page shows the same in a browser; its address is printed before anybody comes. With --forever
+it is worth watching: customers keep coming in waves, some wait for their DNS records, some are refused and
+replayed later. The ledger grows meanwhile, by some 15 MB an hour.
 
 Nothing leaves this machine: the servers listen on free loopback ports and keep their data in a temporary
-directory, which is removed at the end. Of all settings only WORKER_CONSOLE_ADDR and WORKER_CONSOLE_HOSTS are read, from the
-environment; the page is at 127.0.0.1:8081 unless they say otherwise, or at a free port where that is taken. It takes about 15 seconds.`,
+directory, which is removed at the end. Of all settings only WORKER_CONSOLE_ADDR and WORKER_CONSOLE_HOSTS
+are read, from the environment; without them the page is at 127.0.0.1:8081, or at a free port where that is
+taken. It takes about 15 seconds.`,
 		Example: `  worker demo
   worker demo --customers 100
   worker demo --forever           a trickle of new customers until Ctrl-C

@@ -34,7 +34,8 @@ func runCommand() *cobra.Command {
 		Short: "The service: activates customers until it is stopped",
 		Long: `Takes terms-accepted events and activates customers until SIGTERM or SIGINT. Without NATS_URL it
 starts a durable NATS server of its own in WORKER_DATA_DIR. Without LINE WORKS credentials it starts
-paused and says so at /readyz. SIGUSR1 switches the log level to debug and back.`,
+paused and says so at /readyz. WORKER_CONSOLE_ADDR is where a page shows how things stand, live. SIGUSR1
+switches the log level to debug and back.`,
 		Example: `  worker run
   NATS_URL=nats://nats.internal:4222 worker run --config worker.yaml
   worker run --print-config`,
