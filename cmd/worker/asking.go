@@ -122,8 +122,9 @@ func (a *asking) often(ctx context.Context) {
 		}
 	})
 	is.consumers = a.consumers(ctx, is.consumers)
-	a.page(ctx, &is)
-	a.asked.Store(&is)
+	if a.page(ctx, &is); len(is.checks) > 0 {
+		a.asked.Store(&is)
+	}
 }
 
 // consumers is how far each consumer is, as it was where that is not answered.

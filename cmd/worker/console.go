@@ -37,7 +37,7 @@ func (p *parts) serveConsole(ctx context.Context, c *config.Config, address stri
 	url = "http://" + server.Addr() + "/"
 	log.Info("console is served", zap.String("console", url))
 	stop := context.AfterFunc(ctx, server.Close) // at once: what the worker has in hand needs the time
-	return url, func() {
+	return url, func() {                         //nolint:contextcheck // ctx has ended by then
 		stop()
 		server.Close()
 	}, nil
@@ -70,8 +70,6 @@ func (p *parts) linkTrouble() string {
 		return "NATS is away: " + link.Detail
 	case p.worker.Load() == nil:
 		return "The worker has not begun: " + *p.stage.Load()
-	case p.reader.Load() == nil:
-		return "The worker has only begun"
 	}
 	return ""
 }

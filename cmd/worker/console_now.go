@@ -13,13 +13,9 @@ import (
 )
 
 // Now implements [console.Source]. It asks nobody: what only the server can tell was asked before.
-func (s consoleSource) Now(ctx context.Context) console.Now {
-	now := time.Now()
-	s.lookAt(now)
-	asked := s.asked.Load()
-	if asked == nil || s.linkTrouble() != "" {
-		asked = &answers{checks: s.checks(ctx)} // which asks nobody either then
-	}
+func (s consoleSource) Now(context.Context) console.Now {
+	s.lookAt(time.Now())
+	asked := s.answersNow()
 	n := console.Now{
 		Worker: s.c.Worker.ID, Version: buildVersion(), Simulated: s.c.Partner.Loopback(), Trouble: s.trouble(),
 		Counts: []console.Count{}, Recent: []console.Event{},
@@ -37,6 +33,21 @@ func (s consoleSource) Now(ctx context.Context) console.Now {
 		}
 	}
 	return n
+}
+
+// answersNow are the server's last, where there is a server.
+func (p *parts) answersNow() answers {
+	link, unknown := p.unknown()
+	asked := p.asked.Load()
+	switch {
+	case unknown != "":
+		return answers{checks: unknownChecks(link, unknown)}
+	case asked == nil:
+		return answers{checks: unknownChecks(link, "not known yet")}
+	}
+	now := *asked
+	now.checks = append([]console.Check{link}, asked.checks[1:]...)
+	return now
 }
 
 // orEmpty keeps a list that is empty from being null.
@@ -100,8 +111,8 @@ func (s consoleSource) partnerNow(story []console.Pause) console.Partner {
 
 // page asks what the page alone shows.
 func (a *asking) page(ctx context.Context, is *answers) {
-	reader := a.reader.Load()
-	if reader == nil {
+	reader, counts := a.reader.Load(), a.census.Load()
+	if reader == nil || counts == nil {
 		return
 	}
 	a.ask(ctx, func(ctx context.Context) { is.checks = a.checks(ctx) })
@@ -110,10 +121,6 @@ func (a *asking) page(ctx context.Context, is *answers) {
 			is.intake.Is, is.intake.WhatToDo = in.Sentence(local)
 		}
 	})
-	counts := a.census.Load()
-	if counts == nil {
-		return
-	}
 	a.ask(ctx, func(ctx context.Context) {
 		if replicas, err := counts.Replicas(ctx); err == nil {
 			is.replicas = nil
@@ -122,11 +129,11 @@ func (a *asking) page(ctx context.Context, is *answers) {
 			}
 		}
 	})
-	is.story = a.story(ctx, counts.IntakeEvents())
+	is.story = a.story(ctx, counts.IntakeEvents(), is.story)
 }
 
-// story is who paused and who resumed, the newest first. What could not be read is asked for again in the next round.
-func (a *asking) story(ctx context.Context, sequences []uint64) (story []console.Pause) {
+// story is who paused and who resumed, the newest first, as it was where the server does not answer.
+func (a *asking) story(ctx context.Context, sequences []uint64, was []console.Pause) (story []console.Pause) {
 	told := map[uint64]console.Pause{}
 	for _, sequence := range sequences {
 		pause, known := a.told[sequence]
@@ -134,7 +141,7 @@ func (a *asking) story(ctx context.Context, sequences []uint64) (story []console
 			a.ask(ctx, func(ctx context.Context) { pause, known = a.pauseAt(ctx, sequence) })
 		}
 		if !known {
-			continue
+			return was
 		}
 		told[sequence] = pause
 		if pause.Worker != "" {

@@ -133,7 +133,7 @@ func (d *demo) perform(ctx context.Context, dir string, out io.Writer, log *zap.
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	defer closePage() //nolint:contextcheck // ctx has ended by then
+	defer closePage()
 
 	// Announcing and watching are other programs' business: they have a connection of their own.
 	outside, outsideJS, err := broker.ConnectOnce(ctx, natsOptions(c, server.URL(), "worker demo", log))

@@ -154,10 +154,10 @@ func (g *guest) getReady(partner *simulator.Simulator, mended chan<- *guest) {
 	}
 	g.promised = true
 	time.AfterFunc(g.readyAfter, func() {
-		switch {
-		case g.lacks == lacksDNS:
+		switch g.lacks {
+		case lacksDNS:
 			partner.SetDNS(g.id, true)
-		case g.lacks == lacksTerms:
+		case lacksTerms:
 			partner.SetTerms(g.id, true)
 		default:
 			partner.Script(g.id, simulator.OpActivate)

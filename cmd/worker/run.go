@@ -155,7 +155,7 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 	if err != nil {
 		return orStopped(ctx, err)
 	}
-	defer closed() //nolint:contextcheck // ctx has ended by then
+	defer closed()
 	p.waitFor("waiting for NATS")
 	link := natsOptions(c, url, c.Worker.ID, log)
 	link.Denials = &p.denied
@@ -198,10 +198,10 @@ func (p *parts) work(ctx context.Context, c *config.Config, nc *nats.Conn, upkee
 	}
 	records := newLedger(c, nc, upkeep, log)
 	w := newWorker(c, records, upkeep, partner, looker, in, log)
-	p.worker.Store(w)
-	p.reader.Store(&statusReader{nc: nc, js: upkeep.js, c: c, ledger: readerOf(c, nc, upkeep.js), oneByOne: true})
 	counted := newCensus(c, records, upkeep, log)
+	p.reader.Store(&statusReader{nc: nc, js: upkeep.js, c: c, ledger: readerOf(c, nc, upkeep.js), oneByOne: true})
 	p.census.Store(counted)
+	p.worker.Store(w) // last: where it is, the others are
 	defer inBackground(ctx, counted.Run)()
 	defer p.askAround(ctx, c, upkeep.js, upkeep.layout, in.metrics)()
 	defer inBackground(ctx, newOperator(c, records, nc, upkeep, w.Halted, log).Run)()
@@ -333,21 +333,33 @@ func (p *parts) link() (link console.Check, away bool) {
 
 // checks are the lines of /readyz.
 func (p *parts) checks(ctx context.Context) []console.Check {
-	link, away := p.link()
-	w := p.worker.Load()
-	checks := []console.Check{link}
-	if w == nil || away {
-		why := "not known while NATS is away"
-		if w == nil {
-			why = "not known yet: " + *p.stage.Load()
-		}
-		for _, name := range []string{"streams", "intake", "credentials", "partner", "records"} {
-			checks = append(checks, console.Check{Name: name, Detail: why})
-		}
-		return checks
+	link, unknown := p.unknown()
+	if unknown != "" {
+		return unknownChecks(link, unknown)
 	}
-	for _, c := range w.Checks(ctx) {
+	checks := []console.Check{link}
+	for _, c := range p.worker.Load().Checks(ctx) {
 		checks = append(checks, console.Check(c))
+	}
+	return checks
+}
+
+// unknown is why nobody can say how the worker stands; empty where it can be asked.
+func (p *parts) unknown() (link console.Check, why string) {
+	link, away := p.link()
+	switch {
+	case p.worker.Load() == nil:
+		why = "not known yet: " + *p.stage.Load()
+	case away:
+		why = "not known while NATS is away"
+	}
+	return link, why
+}
+
+func unknownChecks(link console.Check, why string) []console.Check {
+	checks := []console.Check{link}
+	for _, name := range []string{"streams", "intake", "credentials", "partner", "records"} {
+		checks = append(checks, console.Check{Name: name, Detail: why})
 	}
 	return checks
 }

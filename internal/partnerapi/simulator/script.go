@@ -40,10 +40,10 @@ func newScript(seed uint64) script {
 	return script{seed: seed, queues: map[place][]*entry{}, seen: map[place]int{}}
 }
 
-func (s *script) forget(id int64) {
+func (b *script) forget(id int64) {
 	of := func(p place) bool { return p.id == id }
-	maps.DeleteFunc(s.queues, func(p place, _ []*entry) bool { return of(p) })
-	maps.DeleteFunc(s.seen, func(p place, _ int) bool { return of(p) })
+	maps.DeleteFunc(b.queues, func(p place, _ []*entry) bool { return of(p) })
+	maps.DeleteFunc(b.seen, func(p place, _ int) bool { return of(p) })
 }
 
 // Script sets the next faults for a customer and an operation, in order; afterwards all is normal again. They replace what was left
