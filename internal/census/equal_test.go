@@ -37,13 +37,15 @@ func shows(t *testing.T, c *census.Census, now time.Time) string {
 	return string(text)
 }
 
-// reads waits until all of the ledger is read.
+// reads waits until all of the ledger is read, also what no header tells.
 func (s *site) reads() {
 	s.t.Helper()
 	s.eventually(func() error {
 		last, err := s.ledger.LastSequence(limited(s.t))
-		if _, lag, known := s.census.Counts(); err == nil && (!known || lag != 0 || s.census.Sequence() != last) {
-			err = fmt.Errorf("read up to %d of %d, lag %d, known %t", s.census.Sequence(), last, lag, known)
+		counts, lag, known := s.census.Counts()
+		untold := counts[census.Key{State: events.Deferred}] + counts[census.Key{State: events.Failed}]
+		if err == nil && (!known || lag != 0 || s.census.Sequence() != last || untold > 0) {
+			err = fmt.Errorf("read up to %d of %d, lag %d, known %t, %d without a reason", s.census.Sequence(), last, lag, known, untold)
 		}
 		return err
 	})
@@ -187,5 +189,20 @@ func TestRecentAreTheLast(t *testing.T) {
 	}
 	if !slices.Equal(got, want[10:]) || s.census.Sequence() != want[39]+1 {
 		t.Errorf("recent are %v up to %d, want %v", got, s.census.Sequence(), want[10:])
+	}
+}
+
+// TestRecentSaysWhyOfOlderWorkersToo, of each record what it said.
+func TestRecentSaysWhyOfOlderWorkersToo(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, brokertest.Start(t).URL(), 1)
+	s.count(nil)
+	s.old(record(51200001, events.Deferred, events.Transient))
+	s.reads()
+	s.old(record(51200001, events.Failed, events.Refused))
+	s.reads()
+	recent := s.census.Recent()
+	if len(recent) != 2 || recent[0].State != events.Failed || recent[0].Reason != events.Refused || recent[1].State != events.Deferred || recent[1].Reason != events.Transient {
+		t.Errorf("it says %+v", recent)
 	}
 }

@@ -44,7 +44,7 @@ func BriefOf(subject string, header map[string][]string) (b Brief, ok bool) {
 		b.Foreign = !b.Untold && !knownReason(b.Reason)
 	case b.State == Activated:
 		if at, err := time.Parse(time.RFC3339, first(header, HeaderAcceptedAt)); err == nil {
-			b.AcceptedAt = at.UTC()
+			b.AcceptedAt = at
 		}
 	}
 	return b, true
