@@ -53,25 +53,29 @@ func (c *Census) Page(f Filter) (p Page, known bool) {
 		return Page{}, false
 	}
 	s := newSelection(f)
-	var places []spot
-	var generation, is uint64
-	for number := range shardCount {
-		if places, is = c.copyShard(number, places[:0]); number == 0 {
+	var blocks []block
+	generation := uint64(0)
+	for number := uint32(1); ; number += uint32(len(blocks)) {
+		is := uint64(0)
+		if blocks, is = c.copyBlocks(number, blocks[:0]); number == 1 {
 			generation = is
 		}
 		if is != generation {
 			return Page{}, false // it is read anew
 		}
-		s.look(number, places)
+		if len(blocks) == 0 {
+			break
+		}
+		s.look(blocks)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return s.page(), c.generation == generation && c.current()
+	_, _, known = c.Counts()
+	return s.page(), known
 }
 
-// copyShard appends what a shard holds, so that whoever counts waits for a copy at most. The generation tells one table from the next.
-func (c *Census) copyShard(number int, places []spot) (_ []spot, generation uint64) {
+// copyBlocks appends some blocks of the table from one on, so that whoever counts waits for a copy at most. The generation tells one table
+// from the next.
+func (c *Census) copyBlocks(from uint32, blocks []block) (_ []block, generation uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append(places, c.table.shards[number].places...), c.generation
+	return append(blocks, c.table.some(from, 64)...), c.generation
 }

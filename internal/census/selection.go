@@ -54,17 +54,20 @@ func seconds(t time.Time) int64 {
 	return t.Unix()
 }
 
-// look takes note of the customers of the shard with that number.
-func (s *selection) look(number int, places []spot) {
-	for _, p := range places {
-		at := int64(p.at)
-		if p.low == 0 || at < s.from || at > s.to || (s.ids != nil && !s.ids.hold(domainIn(number, p))) {
-			continue
-		}
-		index := p.index()
-		s.counts[index]++
-		if s.keys[index] && !s.elsewhere(at) {
-			s.fits(found{Place{at, domainIn(number, p)}, index})
+// look takes note of the customers of some blocks.
+func (s *selection) look(blocks []block) {
+	for i := range blocks {
+		b := &blocks[i]
+		for _, p := range b.spots[:b.used] {
+			at := int64(p.at)
+			if at < s.from || at > s.to || (s.ids != nil && !s.ids.hold(domainIn(b.shard, p))) {
+				continue
+			}
+			index := p.index()
+			s.counts[index]++
+			if s.keys[index] && !s.elsewhere(at) {
+				s.fits(found{Place{at, domainIn(b.shard, p)}, index})
+			}
 		}
 	}
 }

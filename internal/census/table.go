@@ -1,33 +1,37 @@
 package census
 
-import (
-	"math/bits"
-	"slices"
-)
-
 const (
 	shardBits = 12
-	valueBits = shardBits - 1 // as the shard need not be kept, but for the mark of a place that is taken
+	valueBits = shardBits // as the shard need not be kept
 	indexBits = 5
 )
 
-// table holds twelve bytes for each customer, thirteen or so with the free places between them; the runtime's maps would take twice
-// to three times as much. A domain id is mixed, which can be undone, so that the part of it that chooses the shard need not be kept. Nobody is
-// ever taken out. The zero value is an empty table. It is not safe for concurrent use.
+// table holds twelve bytes for each customer, thirteen with what is free; the runtime's maps would take twice to three times as much. A domain id is
+// mixed, which can be undone, so that the part of it that chooses the shard need not be kept. A shard is a chain of blocks, looked through one by one:
+// nothing is ever moved or taken out, so that growing leaves no garbage, and no holes. The zero value is an empty table. It is not safe for
+// concurrent use.
 type table struct {
-	shards [shardCount]shard // they grow one by one, so that growing needs no room to speak of, and no pause
+	first [1 << shardBits]uint32 // block of each shard; the one that is not full yet
+	slabs [][]block
+	used  uint32 // blocks, the first of which stands for none
 }
 
-const shardCount = 1 << shardBits
+const (
+	blockSpots = 16
+	slabBlocks = 1 << 10
+)
 
-// shard is a hash table with linear probing.
-type shard struct {
-	places []spot
-	used   int
+// block holds some customers of a shard.
+type block struct {
+	spots [blockSpots]spot
+	next  uint32
+	shard uint16
+	used  uint8
 }
 
-// spot is a place in a shard. Its word is, from the high bits on: the rest of the mixed id, a mark that it is taken, a value. It stands in two
-// halves, as it would otherwise be padded to sixteen bytes.
+func (t *table) at(number uint32) *block { return &t.slabs[number/slabBlocks][number%slabBlocks] }
+
+// spot is the place of a customer. Its word is, from the high bits on: the rest of the mixed id, a value. It stands in two halves, as it would otherwise be padded to sixteen bytes.
 type spot struct {
 	high, low uint32
 	at        uint32 // when the newest record was stored, Unix seconds
@@ -44,12 +48,10 @@ type entry struct {
 	at       uint32 // when the newest record was stored, Unix seconds
 }
 
-const taken = 1 << valueBits
-
 func (e entry) value() uint64 { return uint64(e.subjects)<<indexBits | uint64(e.index) }
 
 func entryOf(p spot) entry {
-	return entry{index: p.index(), subjects: uint8(p.low & (taken - 1) >> indexBits), at: p.at}
+	return entry{index: p.index(), subjects: uint8(p.low & (1<<valueBits - 1) >> indexBits), at: p.at}
 }
 
 func (p spot) index() uint8 { return uint8(p.low & (1<<indexBits - 1)) }
@@ -57,49 +59,59 @@ func (p spot) index() uint8 { return uint8(p.low & (1<<indexBits - 1)) }
 // swap puts what change makes of a customer's entry in its place. known is false where there was none, which is changed from zero.
 func (t *table) swap(id int64, change func(e entry, known bool) entry) {
 	h := mix(uint64(id))
-	s := &t.shards[h>>(64-shardBits)]
-	if 16*(s.used+1) > 15*len(s.places) {
-		s.grow()
-	}
-	i := s.find(h)
-	known := s.places[i].low != 0
+	p := t.find(h)
+	known := p != nil
 	if !known {
-		s.used++
+		p = t.add(uint16(h >> (64 - shardBits)))
 	}
-	is := change(entryOf(s.places[i]), known)
-	s.places[i] = spotOf(keyOf(h)|is.value(), is.at)
+	is := change(entryOf(*p), known)
+	*p = spotOf(h<<shardBits|is.value(), is.at)
 }
 
-// domainIn undoes what swap does to the id of the customer who is at a place of the shard with that number.
-func domainIn(number int, p spot) int64 {
-	return int64(unmix(uint64(number)<<(64-shardBits) | p.word()>>shardBits))
-}
-
-// keyOf is what a place of a mixed id holds beside its value.
-func keyOf(h uint64) uint64 { return h<<shardBits | taken }
-
-// find is where a mixed id is or would be put. There is a free place.
-func (s *shard) find(h uint64) int {
-	high, _ := bits.Mul64(h<<shardBits, uint64(len(s.places)))
-	i, key := int(high), keyOf(h)>>valueBits
-	for s.places[i].low != 0 && s.places[i].word()>>valueBits != key {
-		if i++; i == len(s.places) {
-			i = 0
+// find is where the customer with a mixed id is; nil: nowhere.
+func (t *table) find(h uint64) *spot {
+	key := h << shardBits >> shardBits
+	for number := t.first[h>>(64-shardBits)]; number != 0; {
+		b := t.at(number)
+		for i := range b.used {
+			if b.spots[i].word()>>shardBits == key {
+				return &b.spots[i]
+			}
 		}
+		number = b.next
 	}
-	return i
+	return nil
 }
 
-func (s *shard) grow() {
-	old := s.places
-	grown := slices.Grow([]spot(nil), len(old)+max(8, len(old)/32))
-	s.places = grown[:cap(grown)] // what the allocator would round up to is no waste
-	clear(s.places)
-	for _, p := range old {
-		if p.low != 0 {
-			s.places[s.find(p.word()>>shardBits)] = p
+// add makes room for one more customer in a shard.
+func (t *table) add(shard uint16) *spot {
+	first := t.first[shard]
+	if first == 0 || t.at(first).used == blockSpots {
+		t.used++
+		if int(t.used)/slabBlocks >= len(t.slabs) {
+			t.slabs = append(t.slabs, make([]block, slabBlocks))
 		}
+		t.first[shard] = t.used
+		*t.at(t.used) = block{next: first, shard: shard}
 	}
+	b := t.at(t.first[shard])
+	b.used++
+	return &b.spots[b.used-1]
+}
+
+// some are blocks from one on, at most so many; none: there are no more.
+func (t *table) some(from, atMost uint32) []block {
+	if from > t.used {
+		return nil
+	}
+	slab := from / slabBlocks
+	first := from % slabBlocks
+	return t.slabs[slab][first:min(first+atMost, slabBlocks, t.used+1-slab*slabBlocks)]
+}
+
+// domainIn undoes what swap does to the id of the customer who is at a place of a shard.
+func domainIn(shard uint16, p spot) int64 {
+	return int64(unmix(uint64(shard)<<(64-shardBits) | p.word()>>shardBits))
 }
 
 // mix spreads ids that follow one another (the finalizer of MurmurHash3), and no two alike.

@@ -32,8 +32,8 @@ func TestTableIsAMap(t *testing.T) {
 		want[id] = is
 	}
 	used := 0
-	for i := range tab.shards {
-		used += tab.shards[i].used
+	for number := uint32(1); number <= tab.used; number++ {
+		used += int(tab.at(number).used)
 	}
 	if used != len(want) {
 		t.Errorf("it holds %d, want %d", used, len(want))
@@ -55,7 +55,7 @@ func TestEveryKeyHasRoom(t *testing.T) {
 		seen |= bit
 	}
 	for i, key := range keys {
-		if int(indexes[key]) != i || (entryOf(spotOf(taken|entry{uint8(i), seen, 0}.value(), 7)) != entry{uint8(i), seen, 7}) {
+		if int(indexes[key]) != i || (entryOf(spotOf(entry{uint8(i), seen, 0}.value(), 7)) != entry{uint8(i), seen, 7}) {
 			t.Errorf("%+v is not found again", key)
 		}
 	}
