@@ -6,10 +6,11 @@ import { countChart, timeChart } from './charts.js';
 import { count, plural } from './words.js';
 import { day, duration, hourMinute, midnight } from './time.js';
 
-const spans = [['1h', '1 hour'], ['24h', '24 hours'], ['7d', '7 days']];
+const spans = [['1h', '1 hour', 'hour'], ['24h', '24 hours', '24 hours'], ['7d', '7 days', '7 days']];
+
+let span = '1h'; // that was chosen last, in whichever visit of the view
 
 export function activationsPanel() {
-  let span = '24h';
   let latest = null; // the answer shown
   let activated = null; // how many were activated when it was asked for
   let askedAt = 0;
@@ -77,7 +78,8 @@ export function activationsPanel() {
   };
 }
 
-const nameOf = (span) => spans.find(([value]) => value === span)[1];
+/** A span, as in "the last 24 hours". */
+const nameOf = (span) => spans.find(([value]) => value === span)[2];
 
 function timesInWords(a) {
   return a.totalMedian === null ? 'none is known.' : `half within ${duration(a.totalMedian)}, nine of ten within ${duration(a.totalP90)}.`;

@@ -29,8 +29,8 @@ export function timeChart(id) {
     height: 180,
     scales: { x: { time: true }, y: { distr: 3, range: (_u, min, max) => around(min, max) } },
     series: [{},
-      { label: 'Half within', stroke: colour('--info'), width: 2, points: { show: true, size: 5, fill: colour('--info') } },
-      { label: '9 of 10 within', stroke: colour('--wait'), width: 2, dash: [6, 4], points: { show: true, size: 5, fill: colour('--panel') } }],
+      { label: 'Half within', stroke: colour('--info'), width: 2, points: { show: true, size: 5, fill: colour('--info'), filter: lonely } },
+      { label: '9 of 10 within', stroke: colour('--wait'), width: 2, dash: [6, 4], points: { show: true, size: 5, fill: colour('--panel'), filter: lonely } }],
     y: {
       splits: (u) => ticks.filter((t) => t >= u.scales.y.min && t <= u.scales.y.max),
       values: (_u, at) => at.map((v) => duration(v)),
@@ -40,6 +40,13 @@ export function timeChart(id) {
     said: (a, i) => (a.median[i] === null ? 'no time known' : `half within ${duration(a.median[i])}, 9 of 10 within ${duration(a.p90[i])}`),
     legend: [['line', 'Half within'], ['line dashed', '9 of 10 within']],
   });
+}
+
+/** Points that no line leads to: only they need a dot of their own. */
+function lonely(u, series) {
+  const values = u.data[series];
+  const none = (i) => values[i] === null || values[i] === undefined;
+  return [...values.keys()].filter((i) => !none(i) && none(i - 1) && none(i + 1));
 }
 
 /** The ticks around the values, so that the scale does not jump with each of them. */

@@ -30,6 +30,7 @@ export function dnsPanel() {
       const all = other.length > 0 ? dns.seen : other;
       list(seen, all, key, makeSeen, setSeen);
       show(seenTitle, (dns.wanted ?? []).every((r) => !r.matches) || all.length > 0);
+      setText(seenTitle, all.length > 0 ? 'What was seen instead' : 'What was seen');
       show(nothing, all.length === 0 && (dns.wanted ?? []).every((r) => !r.matches));
     },
   };

@@ -72,7 +72,7 @@ function leading(now, state, none) {
 /** A panel with a bar for each reason of a state; each leads to the list of its customers. */
 export function reasonBars(id, title, state, none) {
   const bars = h('ul', { class: 'bars', role: 'list' });
-  const nobody = h('p', { class: 'empty', hidden: true }, none);
+  const nobody = h('p', { class: 'empty' });
   const element = panel(id, title, bars, nobody);
   if (state === 'failed') element.append(h('p', { class: 'more' }, h('a', { href: viewHash('replay', [['all-failed', 'true']]) }, 'Preview a replay')));
   return {
@@ -81,7 +81,8 @@ export function reasonBars(id, title, state, none) {
       const rows = now.known ? byCount(now.counts, state) : [];
       const most = rows[0]?.count ?? 1;
       list(bars, rows, (c) => c.reason ?? '', (c) => bar(state, c.reason ?? '', state), (e, c) => setBar(e, c, most));
-      show(nobody, now.known && rows.length === 0);
+      show(nobody, rows.length === 0);
+      setText(nobody, now.known ? none : 'Not counted yet.');
     },
   };
 }

@@ -1,6 +1,6 @@
 // The filters of the list of customers: a form, and how it is written in the address.
 import { h, list, setAttr, setText, show } from './dom.js';
-import { count, reasonName, reasons, stateName, states, tally } from './words.js';
+import { count, rare, reasonName, reasons, stateName, states, tally } from './words.js';
 import { now } from './time.js';
 
 const times = [['', 'Any time'], ['1h', 'Last hour'], ['24h', 'Last 24 h'], ['168h', 'Last 7 days']];
@@ -86,7 +86,8 @@ export function filterForm(changed) {
   const fits = (reason, wanted) => wanted.length === 0 || counts.some((c) => wanted.includes(c.state) && c.reason === reason);
 
   function draw() {
-    const known = [...new Set([...Object.keys(states).filter((s) => s !== 'rejected'), ...counts.map((c) => c.state), ...filter.states])];
+    const known = [...new Set([...Object.keys(states), ...counts.map((c) => c.state), ...filter.states])]
+      .filter((s) => !rare.includes(s) || filter.states.includes(s) || tally(counts, s) > 0);
     list(stateChoices, known, (s) => s, (s) => chip('state', s, stateName(s), states[s]?.icon, states[s]?.tone), (e, s) => setChip(e, filter.states.includes(s), tally(counts, s)));
     const inStates = (c) => filter.states.length === 0 || filter.states.includes(c.state);
     const of = (r) => counts.filter((c) => c.reason === r && inStates(c)).reduce((n, c) => n + c.count, 0);

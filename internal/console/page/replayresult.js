@@ -69,7 +69,10 @@ export function replayResult(whyField, why) {
 }
 
 /** A reason in words, and its code. */
-const inWords = (reason) => (reasonName(reason) === reason ? reason : `${reasonName(reason)} (${reason})`);
+const inWords = (reason) => {
+  const [code] = reason.split(' '); // what follows it is the partner's code
+  return reasonName(code) === code ? reason : `${reasonName(code)} (${reason})`;
+};
 
 function tally(ul, items, keyOf, attribute, nameOf) {
   list(ul, items, keyOf, (x) => h('li', { [attribute]: keyOf(x) }, h('span', { class: 'n' }), ' ', ext(nameOf(x))), (e, x) => {

@@ -8,8 +8,11 @@ export const states = {
   activated: { name: 'Activated', icon: '✓', tone: 'good' },
   failed: { name: 'Failed', icon: '✕', tone: 'bad' },
   forgotten: { name: 'Forgotten', icon: '–', tone: 'mute' },
-  rejected: { name: 'Rejected', icon: '⊘', tone: 'bad' },
+  unknown: { name: 'Of a newer version', icon: '?', tone: 'wait' },
 };
+
+/** States that are worth a choice only where somebody is in them. */
+export const rare = ['unknown'];
 
 /** Reasons, as the worker's list has them. */
 export const reasons = {
@@ -30,6 +33,15 @@ export const lanes = {
   fresh: 'Just announced',
   waiting: 'Their time has come',
   replay: 'Replayed',
+};
+
+/** Lanes of a worker, and consumers of all. */
+export const queues = {
+  intake: 'Just announced',
+  activator: 'Announcements',
+  due: 'Their time has come',
+  redo: 'Replayed',
+  requests: 'Operators’ requests',
 };
 
 /** Operations of the partner. */

@@ -1,6 +1,6 @@
 // The workers: is this one ready, who else is there, how far they are behind.
 import { ext, h, list, panel, setAttr, setAttrs, setPart, setText, show, visible } from './dom.js';
-import { count, plural } from './words.js';
+import { count, named, plural, queues } from './words.js';
 import { moment, setWhen, when } from './time.js';
 
 /** Is this worker ready, and if not, what fails. */
@@ -49,8 +49,8 @@ export function workersPanel() {
     replicas,
     h('h3', {}, 'Behind'),
     h('table', { class: 'plain' }, h('caption', { class: 'offscreen' }, 'Consumers of all workers'),
-      head('Consumer', 'Nobody has', 'In hand'), consumers),
-    h('dl', { class: 'lanes' }, h('div', {}, h('dt', {}, 'Ledger, to be counted here'), lag)),
+      head('Consumer', 'Unread', 'In hand'), consumers),
+    h('dl', { class: 'lanes' }, h('div', {}, h('dt', {}, 'Ledger, not counted here yet'), lag)),
     h('h3', {}, 'Lanes of this worker'),
     h('table', { class: 'plain' }, h('caption', { class: 'offscreen' }, 'Lanes of this worker'), head('Lane', 'Slots busy', 'Takes work'), lanes));
   return {
@@ -82,7 +82,7 @@ function setReplica(e, r) {
 }
 
 function makeConsumer(c) {
-  return h('tr', { 'data-consumer': c.name }, h('th', { scope: 'row' }, c.name), h('td', { class: 'n' }), h('td', { class: 'n' }));
+  return h('tr', { 'data-consumer': c.name }, h('th', { scope: 'row' }, named(queues, c.name), ' ', h('code', {}, c.name)), h('td', { class: 'n' }), h('td', { class: 'n' }));
 }
 
 function setConsumer(e, c) {
@@ -92,7 +92,7 @@ function setConsumer(e, c) {
 }
 
 function makeLane(l) {
-  return h('tr', { 'data-lane': l.name }, h('th', { scope: 'row' }, l.name),
+  return h('tr', { 'data-lane': l.name }, h('th', { scope: 'row' }, named(queues, l.name), ' ', h('code', {}, l.name)),
     h('td', { class: 'n' }, h('span'), ' ', h('span', { class: 'bar', 'aria-hidden': 'true' })), h('td', { class: 'n' }));
 }
 
