@@ -25,7 +25,7 @@ type Command struct {
 	Within time.Duration // how long it may take to its end; 0: [Limit]
 }
 
-func (c Command) cmd(ctx context.Context, t testing.TB, said *output) *exec.Cmd {
+func (c Command) cmd(ctx context.Context, t testing.TB, said *Output) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(ctx, c.Path, c.Args...)
 	cmd.Env, cmd.Dir = append([]string{}, c.Env...), c.Dir
@@ -41,7 +41,7 @@ func Run(t testing.TB, c Command) (stdout, stderr string, status int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(c.Within, Limit))
 	defer cancel()
-	var said output
+	var said Output
 	cmd := c.cmd(ctx, t, &said)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // a program in Go then says where it hangs
 	cmd.WaitDelay = 5 * time.Second
@@ -69,7 +69,7 @@ type Process struct {
 	t     testing.TB
 	c     Command
 	cmd   *exec.Cmd
-	said  output
+	said  Output
 	ended chan struct{}
 }
 
@@ -95,6 +95,17 @@ func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.ended
 }
+
+// Signal sends the process a signal. It has not ended.
+func (p *Process) Signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatalf("%s: %v", p.c, err)
+	}
+}
+
+// ID is the process's id.
+func (p *Process) ID() int { return p.cmd.Process.Pid }
 
 // Stop asks the process to end with SIGTERM, waits, and returns its exit status, -1 after a fatal signal.
 func (p *Process) Stop() int {
@@ -130,19 +141,20 @@ func (p *Process) hasEnded() bool {
 // Said is what the process wrote so far.
 func (p *Process) Said() string { return p.said.String() }
 
-// output collects what a process writes. The zero value is empty; it is safe for concurrent use.
-type output struct {
+// Output collects what a process writes. The zero value is empty; it is safe for concurrent use.
+type Output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (o *output) Write(b []byte) (int, error) {
+func (o *Output) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.Write(b)
 }
 
-func (o *output) String() string {
+// String is what was written so far.
+func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()

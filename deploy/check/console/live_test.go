@@ -1,0 +1,42 @@
+package console
+
+import (
+	"testing"
+	"time"
+)
+
+// A customer is announced and activated before one's eyes: on its own page, which was open before anybody knew of it, and in the figures.
+func TestACustomerTurnsActive(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	w := s.start("w1")
+	now, own := open(t, w.console), newTab(t, w.console)
+	now.awaitData(`[data-figure="activated-today"]`, "value", "0")
+	own.load("#/customers/7001")
+	own.awaitData("main", "found", "false")
+	own.says("#customer-is", "No record")
+	for _, b := range []*tab{now, own} {
+		b.eval(`window.sameDocument = true`)
+	}
+	now.eval(`new MutationObserver(() => { window.changed ||= Date.now() }).observe(document.querySelector('[data-figure="activated-today"]'), {subtree: true, childList: true, characterData: true, attributes: true})`)
+
+	s.ready(7001, 1)
+
+	own.awaitData("main", "found", "true")
+	own.awaitData("#customer-state", "state", "activated")
+	own.says("#customer-is", "active")
+	own.await(`document.querySelectorAll("#timeline [data-record]").length >= 2`)
+	now.awaitData(`[data-figure="activated-today"]`, "value", "1")
+	now.await(`document.querySelector('#recent [data-event][data-state="activated"] a[href="#/customers/7001"]')`)
+	now.await(`document.querySelector('#activations [data-total="1"]') && document.querySelector("#activations [data-median]").dataset.median > 0`)
+	late := time.UnixMilli(int64(ask[float64](now, "window.changed"))).Sub(s.awaitRecord(7001, "activated").Time)
+	t.Logf("the figure changed %s after the record was stored", late)
+	if late > 5*time.Second { // a second on a machine that has time
+		t.Errorf("the figure changed %s after the record was stored", late)
+	}
+	for _, b := range []*tab{now, own} {
+		if !ask[bool](b, "window.sameDocument === true") {
+			t.Error("the page was loaded anew")
+		}
+	}
+}
