@@ -67,7 +67,7 @@ func (x *terminal) run(cmd typed, script string) (printed string, status int) {
 	x.tell(script, mode)
 	if cmd.stays {
 		x.taken = true
-		if !eventually(x.t, startTimeout, func() bool { return x.idle() || strings.Contains(x.printed(), cmd.until) }) || x.idle() {
+		if !eventually(x.t, blockTimeout, func() bool { return x.idle() || strings.Contains(x.printed(), cmd.until) }) || x.idle() {
 			x.t.Fatalf("line %d: it has not said %q but:\n%s", cmd.line, cmd.until, x.printed())
 		}
 		return x.printed(), 0
