@@ -1,6 +1,6 @@
 // Package census is the one read model of the ledger, for the metrics and the console: how many customers there are in each state and for which
 // reason, who they are, page by page, how many became active when and how long that took, what was recorded last, and which workers there are. It
-// follows the ledger's stream, reads names and headers, never what a record says, and keeps of each customer some fourteen bytes; all else
+// follows the ledger's stream, reads names and headers, never what a record says, and keeps of each customer some thirteen bytes; all else
 // is counters and rings of a fixed size. It only reads: the streams belong to the broker package, the records to the ledger package.
 //
 // The state stands in the subject, the reason in a header. As the stream is read in its order, what comes last of a customer is

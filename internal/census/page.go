@@ -54,9 +54,8 @@ func (c *Census) Page(f Filter) (p Page, known bool) {
 	}
 	s := newSelection(f)
 	var blocks []block
-	generation := uint64(0)
+	var generation, is uint64
 	for number := uint32(1); ; number += uint32(len(blocks)) {
-		is := uint64(0)
 		if blocks, is = c.copyBlocks(number, blocks[:0]); number == 1 {
 			generation = is
 		}

@@ -31,7 +31,8 @@ type block struct {
 
 func (t *table) at(number uint32) *block { return &t.slabs[number/slabBlocks][number%slabBlocks] }
 
-// spot is the place of a customer. Its word is, from the high bits on: the rest of the mixed id, a value. It stands in two halves, as it would otherwise be padded to sixteen bytes.
+// spot is the place of a customer. Its word is, from the high bits on: the rest of the mixed id, a value. It stands in two halves, as it
+// would otherwise be padded to sixteen bytes.
 type spot struct {
 	high, low uint32
 	at        uint32 // when the newest record was stored, Unix seconds
