@@ -67,8 +67,10 @@ func (c *Census) Page(f Filter) (p Page, known bool) {
 		}
 		s.look(blocks)
 	}
-	_, _, known = c.Counts()
-	return s.page(), known
+	if _, _, known := c.Counts(); !known {
+		return Page{}, false
+	}
+	return s.page(), true
 }
 
 // copyBlocks appends some blocks of the table from one on, so that whoever counts waits for a copy at most. The generation tells one table
