@@ -7,14 +7,17 @@ import { day, duration, hourMinute } from './time.js';
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const gap = 1000; // milliseconds between two paintings, at least
 
+/** The middles of the steps: what is nearest to the pointer is then the step that it is in. */
+const middles = (a) => a.times.map((t) => t + a.step / 2);
+
 /** Bars: how many were activated in each step. */
 export function countChart(id) {
   return chart(id, {
     height: 180,
-    scales: { x: { time: true }, y: { range: (_u, _min, max) => [0, Math.max(4, Math.ceil((max ?? 0) * 1.1))] } },
+    scale: { range: (_u, _min, max) => [0, Math.max(4, Math.ceil((max ?? 0) * 1.1))] },
     series: [{}, { label: 'Activated', stroke: colour('--good'), fill: colour('--good-soft'), width: 1, paths: uPlot.paths.bars({ size: [0.85, 40, 1] }), points: { show: false } }],
     y: { values: (_u, at) => at.map((v) => (Number.isInteger(v) ? count(v) : '')) },
-    columns: (a) => [a.times, a.counts],
+    columns: (a) => [middles(a), a.counts],
     said: (a, i) => plural(a.counts[i], 'activation'),
   });
 }
@@ -27,7 +30,7 @@ export function timeChart(id) {
   const shown = (values) => values.map((v) => (v === null ? null : Math.max(least, v)));
   return chart(id, {
     height: 180,
-    scales: { x: { time: true }, y: { distr: 3, range: (_u, min, max) => around(min, max) } },
+    scale: { distr: 3, range: (_u, min, max) => around(min, max) },
     series: [{},
       { label: 'Half within', stroke: colour('--info'), width: 2, points: { show: true, size: 5, fill: colour('--info'), filter: lonely } },
       { label: '9 of 10 within', stroke: colour('--wait'), width: 2, dash: [6, 4], points: { show: true, size: 5, fill: colour('--panel'), filter: lonely } }],
@@ -36,7 +39,7 @@ export function timeChart(id) {
       values: (_u, at) => at.map((v) => duration(v)),
       filter: (_u, at) => at, // all of them
     },
-    columns: (a) => [a.times, shown(a.median), shown(a.p90)],
+    columns: (a) => [middles(a), shown(a.median), shown(a.p90)],
     said: (a, i) => (a.median[i] === null ? 'no time known' : `half within ${duration(a.median[i])}, 9 of 10 within ${duration(a.p90[i])}`),
     legend: [['line', 'Half within'], ['line dashed', '9 of 10 within']],
   });
@@ -78,6 +81,9 @@ function chart(id, kind) {
     setText(said, `${day(from)}, ${hourMinute(from)}: ${kind.said(answer, i)}`);
   }
 
+  /** The whole time of the answer: also the last step, which has only begun. */
+  const all = () => (answer?.times.length ? [answer.times[0], answer.times.at(-1) + answer.step] : [0, 1]);
+
   function paint() {
     clearTimeout(timer);
     timer = 0;
@@ -89,7 +95,7 @@ function chart(id, kind) {
     }
     painted = performance.now();
     if (plot) plot.setData(kind.columns(answer));
-    else plot = new uPlot(options(kind, box.clientWidth, point), kind.columns(answer), box);
+    else plot = new uPlot(options(kind, box.clientWidth, point, all), kind.columns(answer), box);
   }
 
   const onShow = () => !document.hidden && paint();
@@ -119,7 +125,7 @@ function chart(id, kind) {
   };
 }
 
-function options(kind, width, point) {
+function options(kind, width, point, all) {
   const axis = {
     stroke: colour('--quiet'), font: '12px system-ui, sans-serif',
     grid: { stroke: colour('--line'), width: 1 }, ticks: { stroke: colour('--line'), width: 1, size: 4 },
@@ -132,7 +138,7 @@ function options(kind, width, point) {
     width, height: kind.height,
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, points: { size: 7 } },
-    scales: kind.scales,
+    scales: { x: { time: true, range: all }, y: kind.scale },
     axes: [{ ...axis, values: time, space: 70, size: 28 }, { ...axis, size: 62, gap: 4, space: 26, ...kind.y }],
     series: kind.series,
     hooks: { setCursor: [point] },
