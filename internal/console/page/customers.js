@@ -13,7 +13,6 @@ export function customersView(root, parameters, { title }) {
   title('Customers');
   let filter = readFilter(parameters);
   let sequence = null; // of the ledger, when the list was asked for
-  let first = true;
   const form = filterForm((wanted, typing) => go(wanted, typing));
   const problem = problemPlace();
   const range = h('p', { id: 'range' }, 'Asking…');
@@ -65,8 +64,6 @@ export function customersView(root, parameters, { title }) {
     setPage(newer, ahead > 0, { after: ahead <= page ? '' : rows[0]?.cursor, before: '' });
     setPage(older, ahead + rows.length < total, { before: rows.at(-1)?.cursor, after: '' });
     offerReplay(total);
-    if (!first) return;
-    first = false;
     setText(nobody, isEmpty(filter) ? 'There is no customer yet.' : 'No customer fits.');
   }
 

@@ -76,6 +76,7 @@ export function filterForm(changed) {
     typed = setTimeout(() => digits !== filter.id && change({ id: digits }, true), 250);
   });
   clear.addEventListener('click', () => {
+    clearTimeout(typed);
     custom = false;
     change({ states: [], reasons: [], since: '', until: '', id: '' });
     stateChoices.querySelector('input')?.focus();
