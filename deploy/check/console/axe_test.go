@@ -38,7 +38,10 @@ type finding struct {
 
 func (f finding) String() string {
 	text := fmt.Sprintf("%s (%s): %s", f.ID, f.Impact, f.Help)
-	for _, n := range f.Nodes {
+	for i, n := range f.Nodes {
+		if i == 4 {
+			return text + fmt.Sprintf("\n\tand at %d places more", len(f.Nodes)-i)
+		}
 		text += fmt.Sprintf("\n\t%v %.200s\n\t\t%s", n.Target, n.HTML, strings.ReplaceAll(n.FailureSummary, "\n", " "))
 	}
 	return text

@@ -88,6 +88,7 @@ func (b *tab) settled(view string) {
 		"customer":  `document.querySelector("main").dataset.found`,
 		"replay":    `!/[?&](ids?|reason|code|all-failed|rejected)=/.test(location.hash) || !document.querySelector("#replay-result").hidden`,
 	}[view])
+	b.await(`!document.querySelector('main [aria-busy="true"]')`)
 }
 
 // The way of somebody at work, without a mouse: skip, find, look, filter, open, read the list of keys.

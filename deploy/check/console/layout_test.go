@@ -34,7 +34,7 @@ const outOfPlace = `(() => {
 		for (const r of rects) {
 			const shown = clipped(e, r), front = document.elementFromPoint((shown.left + shown.right) / 2, (shown.top + shown.bottom) / 2)
 			const over = front && !front.contains(e) && !e.contains(front) && getComputedStyle(front).opacity !== "0" && !document.querySelector("dialog[open]")
-			if (over && shown.right - shown.left > 2) found.push("hidden behind " + front.outerHTML.slice(0, 60) + ": " + n.data.trim().slice(0, 60))
+			if (over && shown.right - shown.left > 2 && shown.bottom - shown.top > 5) found.push("hidden behind " + front.outerHTML.slice(0, 60) + ": " + n.data.trim().slice(0, 60))
 			if (shown.right - shown.left > 1 && shown.bottom - shown.top > 1) boxes.push({n, e, r: shown})
 		}
 	}
@@ -74,8 +74,8 @@ var views = []struct{ hash, view string }{
 	{"#/replay?all-failed=true", "replay"},
 }
 
-// manifold is a site with a bit of everything, whose page is shown in all views.
-func manifold(t *testing.T) (*site, *worker) {
+// manifold is a site with a bit of everything, and a tab that shows it.
+func manifold(t *testing.T) (*site, *worker, *tab) {
 	t.Helper()
 	s := newSite(t)
 	w := s.start("worker-with-a-long-name-7c9f6d5b8-x2x4q")
@@ -85,14 +85,13 @@ func manifold(t *testing.T) (*site, *worker) {
 	b := open(t, w.console)
 	b.await(`document.querySelector('[data-figure="activated-today"]').dataset.value === "12" && document.querySelector('[data-count="failed/refused"]').dataset.value === "3"`)
 	b.await(`document.querySelector('[data-count="deferred/dns_unverified"]').dataset.value === "1"`)
-	return s, w
+	return s, w, b
 }
 
 // On a telephone and on a wide screen nothing lies beside the page, is cut off or stands on something else.
 func TestNarrowAndWide(t *testing.T) {
 	t.Parallel()
-	_, w := manifold(t)
-	b := open(t, w.console)
+	_, _, b := manifold(t)
 	check := func(where string) {
 		t.Helper()
 		for _, fault := range ask[[]string](b, outOfPlace) {
@@ -120,9 +119,12 @@ func TestNarrowAndWide(t *testing.T) {
 // What the reader's system wants, dark or light, is what the page is, to the charts.
 func TestDarkAndLight(t *testing.T) {
 	t.Parallel()
-	_, w := manifold(t)
-	b := open(t, w.console)
-	const bright = `(e => { const [r, g, b] = getComputedStyle(e).backgroundColor.match(/[\d.]+/g).map(Number); return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255 })(document.body)`
+	_, _, b := manifold(t)
+	const bright = `(() => {
+		const grounds = [document.body, document.documentElement].map(e => getComputedStyle(e).backgroundColor.match(/[\d.]+/g).map(Number))
+		const [r, g, b] = grounds.find(c => c[3] !== 0)
+		return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255
+	})()`
 	lines := map[string]string{}
 	for _, scheme := range []string{"light", "dark", "light"} {
 		b.scheme(scheme)

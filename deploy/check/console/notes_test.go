@@ -68,11 +68,11 @@ func texts(args []*runtime.RemoteObject) string {
 	return strings.Join(all, " ")
 }
 
-// mayFail lets answers be missing from now on.
-func (n *notes) mayFail() {
+// mayFail sets whether answers may be missing from now on.
+func (n *notes) mayFail(may bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.outages = true
+	n.outages = may
 }
 
 // requests are the addresses that were asked for so far.

@@ -68,7 +68,7 @@ func TestReplicasShowTheSame(t *testing.T) {
 		t.Errorf("w1 counts %s\nw2 counts %s", a, b)
 	}
 	// Of two replicas one goes: the page of the other goes on, and says who is left.
-	one.mayFail()
+	one.mayFail(true)
 	began := time.Now()
 	first.Stop()
 	t.Logf("w1 ended within %s", time.Since(began).Round(time.Millisecond))

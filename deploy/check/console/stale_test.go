@@ -16,7 +16,7 @@ func TestAPageWithoutWorkerSaysSo(t *testing.T) {
 	b.awaitData(`[data-figure="activated-today"]`, "value", "1")
 	b.awaitData("#live", "live", "fresh")
 	b.eval(`window.sameDocument = true`)
-	b.mayFail()
+	b.mayFail(true)
 	for n, trouble := range []struct {
 		name            string
 		begins, repairs func()
