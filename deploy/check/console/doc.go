@@ -2,10 +2,11 @@
 // partner's stand-in, its DNS and its NATS. It has nothing but tests; .ci/run console installs what they want.
 //
 //	browser_test.go   one Chromium for all tests, each in tabs of its own
-//	tab_test.go       what a person does in a tab, and what is noted of it: requests, errors, breaches of the policy
-//	site_test.go      the worker and all around it
-//	proxy_test.go     the console under a path of another server
+//	tab_test.go       what a person does in a tab
+//	notes_test.go     what a tab asks of the network, and what the browser complains about: checked at the end of each test
+//	site_test.go      workers and all around them; ledger_test.go what they wrote, proxy_test.go the page under another server's path
 //	axe_test.go       axe-core's rules
+//	rig_test.go       that a bad page is seen to be bad
 //
-// The names by which the tests find what they look for are the page's own; they stand in internal/console/page/doc.go.
+// Two tests can be run by hand for longer than .ci/run does: SOAK=30m for what grows, and SCREENSHOTS for the pictures of docs/console.
 package console

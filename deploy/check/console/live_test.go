@@ -1,8 +1,11 @@
 package console
 
 import (
+	"regexp"
 	"testing"
 	"time"
+
+	"activation-worker/deploy/check/deploytest"
 )
 
 // A customer is announced and activated before one's eyes: on its own page, which was open before anybody knew of it, and in the figures.
@@ -39,4 +42,20 @@ func TestACustomerTurnsActive(t *testing.T) {
 			t.Error("the page was loaded anew")
 		}
 	}
+}
+
+// The demo says where its page is, and there is something to see.
+func TestTheDemoCanBeWatched(t *testing.T) {
+	t.Parallel()
+	demo := deploytest.Start(t, deploytest.Command{Path: deploytest.Worker(t), Args: []string{"demo", "--forever"}})
+	address := regexp.MustCompile(`http://127\.0\.0\.1:\d+/`)
+	if !deploytest.Eventually(t, func() bool { return address.MatchString(demo.Said()) }) {
+		t.Fatalf("the demo names no page:\n%s", demo.Said())
+	}
+	b := open(t, address.FindString(demo.Said()))
+	b.await(`!document.querySelector("#simulated").hidden`)
+	b.await(`document.querySelector('[data-figure="activated-today"]').dataset.value >= 5`)
+	b.await(`document.querySelectorAll("#recent [data-event]").length >= 15`)
+	seen := b.data("#recent [data-event]", "event")
+	b.await(`document.querySelector("#recent [data-event]").dataset.event !== "` + seen + `"`)
 }
