@@ -34,7 +34,7 @@ export function figures(graphs) {
   let latest = null;
   const today = () => {
     const a = graphs.latest();
-    if (!a) return all.activated.set(null, '');
+    if (!a || !latest?.known) return all.activated.set(null, ''); // a part of them is no answer
     const how = a.totalMedian === null ? 'since midnight, by your clock'
       : `since midnight; half within ${duration(a.totalMedian)} (last ${graphs.spanName()})`;
     all.activated.set(a.today, how);

@@ -2,7 +2,7 @@
 import { ext, h, list, setAttrs, setText, show, visible } from './dom.js';
 import { parts, pretty } from './json.js';
 import { copyButton, setCopy } from './copy.js';
-import { stateBadge } from './words.js';
+import { stateBadge, states } from './words.js';
 import { moment, when } from './time.js';
 
 export function timelinePanel() {
@@ -26,7 +26,7 @@ export function timelinePanel() {
 function makeRecord(r, texts) {
   const li = h('li', {}, h('p', {}, stateBadge(r.state), ' ', r.why ? ext(r.why) : null),
     h('p', { class: 'quiet' }, when(moment(r.at)), r.by ? ', by ' : null, r.by ? ext(r.by) : null));
-  setAttrs(li, { 'data-record': r.sequence, 'data-state': r.state });
+  setAttrs(li, { 'data-record': r.sequence, 'data-state': r.state, 'data-tone': states[r.state]?.tone });
   if (!texts.get(String(r.sequence))) return li;
   const json = h('pre', { class: 'json', tabindex: '0', role: 'region', 'aria-label': `Event ${r.sequence} as JSON` });
   const copy = copyButton('', 'Copy', `event ${r.sequence}`);
