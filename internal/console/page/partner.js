@@ -18,9 +18,9 @@ export function partnerPanel() {
   const pause = h('dl', { id: 'partner-pause', class: 'facts', hidden: true },
     h('div', {}, h('dt', {}, 'Reason'), h('dd', {}, reason, ' ', code)), detailLine, sinceLine, todoLine);
   const story = h('ol', { id: 'partner-story', class: 'story', role: 'list' });
+  const chapters = h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'What stopped the workers lately', hidden: true }, story);
   const quiet = h('p', { class: 'empty' }, 'Nothing has stopped the workers lately.');
-  const element = panel('partner', 'Partner', health, pause, h('h3', {}, 'What stopped the workers lately'),
-    h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'What stopped the workers lately' }, story), quiet);
+  const element = panel('partner', 'Partner', health, pause, h('h3', {}, 'What stopped the workers lately'), chapters, quiet);
   return {
     element,
     told({ partner }) {
@@ -44,6 +44,7 @@ export function partnerPanel() {
       }
       const told = (partner.story ?? []).slice(0, 30);
       list(story, told, (s) => `${s.at} ${s.worker} ${s.resumed}`, chapter);
+      show(chapters, told.length > 0); // what has no height is no place for the focus
       show(quiet, told.length === 0);
     },
   };

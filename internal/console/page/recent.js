@@ -9,12 +9,14 @@ const most = 40;
 export function recentPanel() {
   const events = h('ol', { id: 'recent', class: 'recent', role: 'list' });
   const none = h('p', { class: 'empty' }, 'Nothing has happened yet.');
-  const element = panel('events', 'Just now', h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Newest records' }, events), none);
+  const box = h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Newest records', hidden: true }, events);
+  const element = panel('events', 'Just now', box, none);
   return {
     element,
     told(now) {
       const newest = (now.recent ?? []).slice(0, most);
       list(events, newest, (e) => e.sequence, makeEvent);
+      show(box, newest.length > 0); // what has no height is no place for the focus
       show(none, newest.length === 0);
     },
   };
