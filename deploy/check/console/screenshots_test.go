@@ -55,7 +55,8 @@ func TestScreenshots(t *testing.T) {
 		b.goTo(picture.hash, picture.view)
 		b.settled(picture.view)
 		b.await(`[...document.querySelectorAll("main canvas")].every(c => c.width > 0)`)
-		b.eval(`document.activeElement.blur(); await new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))`)
+		b.eval(`document.activeElement.blur()`)
+		b.painted()
 		b.picture(filepath.Join(dir, picture.name+".png"), picture.width)
 	}
 	_ = other

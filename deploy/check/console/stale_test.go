@@ -31,6 +31,12 @@ func TestAPageWithoutWorkerSaysSo(t *testing.T) {
 		if since := ask[float64](b, `Date.now() - new Date(document.querySelector("#banner").dataset.since)`); !(since >= 0 && since < 120_000) {
 			t.Errorf("%s: the banner says that the worker was heard %g ms ago", trouble.name, since)
 		}
+		for _, width := range []int{360, 1280} {
+			b.size(width, 900)
+			for _, fault := range ask[[]string](b, outOfPlace) {
+				t.Errorf("%s, with the banner at %d px: %s", trouble.name, width, fault)
+			}
+		}
 		// What was known stays to be read, and other views can be gone to.
 		b.awaitData(`[data-figure="activated-today"]`, "value", fmt.Sprint(n+1))
 		b.goTo("#/customers", "customers")

@@ -75,10 +75,17 @@ func (b *tab) load(hash string) {
 	b.await(`document.documentElement.dataset.ready === "true"`)
 }
 
-// size sets how much of the page is seen.
+// size sets how much of the page is seen, and waits until the page has made room.
 func (b *tab) size(width, height int) {
 	b.t.Helper()
 	b.do(chromedp.EmulateViewport(int64(width), int64(height)))
+	b.painted()
+}
+
+// painted waits until what is there has been painted, and what watches its size has been told.
+func (b *tab) painted() {
+	b.t.Helper()
+	b.eval(`await new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))`)
 }
 
 // scheme sets whether the reader's system is light or dark.
