@@ -61,7 +61,8 @@ func TestBinaryServesThePage(t *testing.T) {
 	}
 }
 
-// TestBinaryWithoutThePage: there is none where none is wanted, and no worker where it cannot be served.
+// TestBinaryWithoutThePage: there is none where none is wanted, and no worker where it cannot be served as said. Where nothing was said a
+// worker works without: it is the second on its machine, or its probes have been there since before there was a page.
 func TestBinaryWithoutThePage(t *testing.T) {
 	t.Parallel()
 	s := newSetUpSite(t)
@@ -77,6 +78,14 @@ func TestBinaryWithoutThePage(t *testing.T) {
 	w.stop()
 	if strings.Contains(w.stderr.String(), "console") {
 		t.Errorf("a page is spoken of:\n%s", w.stderr.tail())
+	}
+
+	usualConsole()
+	w = startWorker(t, slices.DeleteFunc(s.env(), func(v string) bool { return strings.HasPrefix(v, "WORKER_CONSOLE_ADDR=") })...)
+	w.AwaitReady(startTimeout)
+	w.stop()
+	if !strings.Contains(w.stderr.String(), "no console is served: set WORKER_CONSOLE_ADDR") {
+		t.Errorf("nothing is said of the page:\n%s", w.stderr.tail())
 	}
 }
 

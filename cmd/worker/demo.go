@@ -129,7 +129,7 @@ func (d *demo) perform(ctx context.Context, dir string, out io.Writer, log *zap.
 	}
 	p := newParts()
 	p.nats.Store(nc)
-	page, closePage, err := d.serveConsole(ctx, p, c, log)
+	page, closePage, err := serveDemoConsole(ctx, p, c, log)
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,19 +43,26 @@ func TestDemoServesThePage(t *testing.T) {
 	}
 }
 
+// usualConsole is where the page is by default, taken for as long as the tests run: else one test's worker could get the place that another
+// takes. nil: somebody else has it, which is as good.
+var usualConsole = sync.OnceValue(func() net.Listener {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:8081")
+	if err != nil {
+		return nil
+	}
+	return l
+})
+
 // TestDemoWhereThePageCannotBe: at a place of one's own it must be, else it is at another.
 func TestDemoWhereThePageCannotBe(t *testing.T) {
 	t.Parallel()
-	listen := func(address string) net.Listener {
-		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
-		if err != nil {
-			return nil // somebody else has it
-		}
-		t.Cleanup(func() { _ = l.Close() })
-		return l
+	usualConsole()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	listen("127.0.0.1:8081")
-	taken := listen("127.0.0.1:0").Addr().String()
+	defer l.Close()
+	taken := l.Addr().String()
 	for setting, want := range map[string]struct {
 		code int
 		says string

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,11 +28,10 @@ func (d *demo) consoleSettings() (set []string) {
 	return set
 }
 
-// serveConsole serves the page where the environment says, else at the usual place, or near it.
-func (d *demo) serveConsole(ctx context.Context, p *parts, c *config.Config, log *zap.Logger) (url string, closed func(), err error) {
-	said := slices.ContainsFunc(d.environ, func(v string) bool { return strings.HasPrefix(v, "WORKER_CONSOLE_ADDR=") })
+// serveDemoConsole serves the page where the environment says, else at the usual place, or near it.
+func serveDemoConsole(ctx context.Context, p *parts, c *config.Config, log *zap.Logger) (url string, closed func(), err error) {
 	url, closed, err = p.serveConsole(ctx, c, c.Worker.ConsoleAddr, log)
-	if !said && errors.Is(err, syscall.EADDRINUSE) {
+	if !c.SaysConsoleAddr() && errors.Is(err, syscall.EADDRINUSE) {
 		return p.serveConsole(ctx, c, "127.0.0.1:0", log)
 	}
 	return url, closed, err

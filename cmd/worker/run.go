@@ -152,8 +152,13 @@ func service(ctx context.Context, c *config.Config, log *zap.Logger) error {
 
 	log.Info("probes are served", zap.String("probes", probes.Addr()))
 	_, closed, err := p.serveConsole(ctx, c, c.Worker.ConsoleAddr, log)
-	if err != nil {
+	switch {
+	case err == nil:
+	case c.SaysConsoleAddr() || ctx.Err() != nil:
 		return orStopped(ctx, err)
+	default: // another worker is on this machine, say
+		closed = func() {}
+		log.Warn("no console is served: set WORKER_CONSOLE_ADDR to another port, or to off", zap.Error(err))
 	}
 	defer closed()
 	p.waitFor("waiting for NATS")

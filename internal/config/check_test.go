@@ -60,7 +60,8 @@ func TestChecks(t *testing.T) {
 		"page and probes apart":             {env: []string{"WORKER_HTTP_ADDR=127.0.0.1:8080", "WORKER_CONSOLE_ADDR=127.0.0.2:8080"}},
 		"page and probes on any ports":      {env: []string{"WORKER_HTTP_ADDR=127.0.0.1:0", "WORKER_CONSOLE_ADDR=127.0.0.1:0"}},
 		"no page":                           {env: []string{"WORKER_HTTP_ADDR=127.0.0.1:8081", "WORKER_CONSOLE_ADDR=off"}},
-		"the probes at the page's default":  {env: []string{"WORKER_HTTP_ADDR=127.0.0.1:8081"}, want: "WORKER_CONSOLE_ADDR: 127.0.0.1:8081 is where WORKER_HTTP_ADDR listens, at 127.0.0.1:8081; wanted another port, or off (default)"},
+		"the probes at the page's default":  {env: []string{"WORKER_HTTP_ADDR=127.0.0.1:8081"}}, // it gives way
+		"and the page is said to be there":  {env: []string{"WORKER_HTTP_ADDR=127.0.0.1:8081", "WORKER_CONSOLE_ADDR=127.0.0.1:8081"}, want: "WORKER_CONSOLE_ADDR: 127.0.0.1:8081 is where WORKER_HTTP_ADDR listens, at 127.0.0.1:8081; wanted another port, or off"},
 		"the page where the probes are":     {env: []string{"WORKER_CONSOLE_ADDR=127.0.0.1:8080"}, want: "WORKER_CONSOLE_ADDR: 127.0.0.1:8080 is where WORKER_HTTP_ADDR listens"},
 		"the same by another name":          {env: []string{"WORKER_CONSOLE_ADDR=LocalHost:08080"}, want: "WORKER_CONSOLE_ADDR: LocalHost:08080 is where"},
 		"the probes everywhere":             {env: []string{"WORKER_CONSOLE_ADDR=10.0.0.1:1", "WORKER_HTTP_ADDR=0.0.0.0:1"}, want: "WORKER_CONSOLE_ADDR: 10.0.0.1:1 is where"},

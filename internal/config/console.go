@@ -68,10 +68,13 @@ func hostAlone(s string) (string, error) {
 	return name, nil
 }
 
+// SaysConsoleAddr tells whether it was said where the page is to be. Else it is an offer: no work stands still for want of it.
+func (c *Config) SaysConsoleAddr() bool { return c.values["WORKER_CONSOLE_ADDR"].from != fromDefault }
+
 // checkConsole finds page and probes at the same place before the second of them cannot listen there.
 func checkConsole(c *Config) Faults {
 	page, probes := c.Worker.ConsoleAddr, c.Worker.HTTPAddr
-	if !collide(page, probes) { // without a page there is no port
+	if !c.SaysConsoleAddr() || !collide(page, probes) { // without a page there is no port
 		return nil
 	}
 	return Faults{c.wrong("WORKER_CONSOLE_ADDR",
