@@ -15,7 +15,7 @@ const (
 	ballastLook = 10 * time.Second
 	// garbageSize is how much garbage is enough where the heap is large by itself: what very many customers take holds no pointers, so that
 	// to collect costs no more than without them.
-	garbageSize = 10 << 20
+	garbageSize = 7 << 20
 )
 
 // ballast holds it until it is released, or until the heap is as large without it, where there are very many customers to count. From then on it
@@ -71,5 +71,5 @@ func liveHeap() uint64 {
 // collectAt is the share of the live heap, in percent, that garbage may come to, in steps, as each change stops all for a moment.
 func collectAt(live uint64) int {
 	const step = 5
-	return min(max(int(100*garbageSize/max(live, 1))/step*step, 50), 100)
+	return min(max(int(100*garbageSize/max(live, 1))/step*step, 35), 100)
 }
