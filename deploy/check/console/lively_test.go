@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// lively lets customers come as on a good day, most of them without trouble, for a while; at first 36 at once. It returns how many came.
+// lively lets customers come as on a good day, most of them without trouble, for a while; at first 12 at once. It returns how many came.
 func (s *site) lively(lasts time.Duration) int {
 	s.t.Helper()
 	draw := rand.New(rand.NewPCG(8, 8))
 	count := 0
-	for ; count < 36; count++ {
+	for ; count < 12; count++ {
 		s.comes(count, draw)
 	}
 	end := time.NewTimer(lasts)
