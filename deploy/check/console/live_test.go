@@ -29,6 +29,11 @@ func TestACustomerTurnsActive(t *testing.T) {
 	own.awaitData("#customer-state", "state", "activated")
 	own.says("#customer-is", "active")
 	own.await(`document.querySelectorAll("#timeline [data-record]").length >= 2`)
+	own.eval(`document.querySelectorAll("main details").forEach(d => { d.open = true })`)
+	own.await(`document.querySelectorAll("#timeline details[open] pre.json").length >= 2 && [...document.querySelectorAll("#timeline details[open] pre.json")].every(e => e.textContent.includes("specversion"))`)
+	if personal := ask[[]string](own, `document.body.textContent.match(/.{0,30}(companyName|administrator|privateEmail|cellphone|[a-z]@[a-z]).{0,30}/gs) ?? []`); len(personal) > 0 {
+		t.Errorf("the page shows what the partner knows of the customer: %q", personal)
+	}
 	now.awaitData(`[data-figure="activated-today"]`, "value", "1")
 	now.await(`document.querySelector('#recent [data-event][data-state="activated"] a[href="#/customers/7001"]')`)
 	now.await(`document.querySelector('#activations [data-total="1"]') && document.querySelector("#activations [data-median]").dataset.median > 0`)
