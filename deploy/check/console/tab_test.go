@@ -92,6 +92,7 @@ func (b *tab) painted() {
 func (b *tab) scheme(name string) {
 	b.t.Helper()
 	b.do(call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}}))
+	b.painted()
 }
 
 // goTo follows a link to a view of the page, without loading it anew.
