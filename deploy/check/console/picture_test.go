@@ -47,7 +47,8 @@ func (b *tab) picture(file string, width int) {
 	}
 }
 
-// reduced is a picture in the 256 colours that it has most of, a third of the size: the others are those of the edges of letters.
+// reduced is a picture in 256 colours, half the size: those that it has most of, but none that is hardly another than one before, so that a
+// small green dot stays green. The others are those of the edges of letters.
 func reduced(full image.Image) *image.Paletted {
 	counts := map[color.RGBA]int{}
 	at := func(x, y int) color.RGBA { return color.RGBAModel.Convert(full.At(x, y)).(color.RGBA) }
@@ -65,8 +66,12 @@ func reduced(full image.Image) *image.Paletted {
 		return cmp.Or(counts[b]-counts[a], cmp.Compare(a.R, b.R), cmp.Compare(a.G, b.G), cmp.Compare(a.B, b.B))
 	})
 	var palette color.Palette
-	for _, c := range all[:min(256, len(all))] {
-		palette = append(palette, c)
+	for _, least := range []int{300, 100, 0} { // how far apart they are
+		for _, c := range all {
+			if len(palette) < 256 && (len(palette) == 0 || distance(c, palette[palette.Index(c)].(color.RGBA)) > least) {
+				palette = append(palette, c)
+			}
+		}
 	}
 	nearest := map[color.RGBA]uint8{}
 	for _, c := range all {
@@ -79,4 +84,9 @@ func reduced(full image.Image) *image.Paletted {
 		}
 	}
 	return small
+}
+
+func distance(a, b color.RGBA) int {
+	square := func(x, y uint8) int { return (int(x) - int(y)) * (int(x) - int(y)) }
+	return square(a.R, b.R) + square(a.G, b.G) + square(a.B, b.B)
 }
