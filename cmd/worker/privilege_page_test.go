@@ -10,11 +10,12 @@ import (
 )
 
 // TestPrivilegesAreEnoughForThePage: with the shipped accounts the page shows all that it can, and nothing that is asked of it makes the
-// worker less ready.
+// worker less ready. The intake is such as the nats command line makes one: it lets messages be read directly, which our user may not.
 func TestPrivilegesAreEnoughForThePage(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t)
 	s := g.site()
+	g.allowDirect("SIGNUP")
 	w := startWorker(t, g.env("worker")...)
 	w.AwaitReady(startTimeout)
 	_, pipeline := g.connect("pipeline")
@@ -49,4 +50,19 @@ func TestPrivilegesAreEnoughForThePage(t *testing.T) {
 	await(t, live, "that all is still well", right)
 	w.awaitCheck("nats", true)
 	w.stop()
+}
+
+// allowDirect lets a stream's messages be read otherwise than from its leader.
+func (g *guarded) allowDirect(name string) {
+	g.t.Helper()
+	_, js := g.connect("setup")
+	stream, err := js.Stream(g.t.Context(), name)
+	if err == nil {
+		c := stream.CachedInfo().Config
+		c.AllowDirect = true
+		_, err = js.UpdateStream(g.t.Context(), c)
+	}
+	if err != nil {
+		g.t.Fatal(err)
+	}
 }

@@ -124,7 +124,7 @@ func (s statusReader) unread(ctx context.Context, id int64) (sequence uint64, ba
 	decoder := decoderOf(s.c)
 	find := s.ledger.FindIntake
 	if s.oneByOne {
-		find = s.findOneByOne
+		find = s.ledger.FindIntakeOneByOne
 	}
 	sequence, complete, err = find(ctx, w.IntakeStream, w.IntakeSubject, start, s.mostUnread(), func(m events.Message) bool {
 		accepted, err := decoder.Decode(m)
@@ -135,27 +135,6 @@ func (s statusReader) unread(ctx context.Context, id int64) (sequence uint64, ba
 		return true
 	})
 	return sequence, backlog, complete, err
-}
-
-// findOneByOne is [ledger.Ledger.FindIntake] without a reader on the stream.
-func (s statusReader) findOneByOne(ctx context.Context, stream, subject string, from uint64, most int, fits func(events.Message) bool) (sequence uint64, complete bool, err error) {
-	in, err := s.js.Stream(ctx, stream)
-	if err != nil {
-		return 0, false, err
-	}
-	for range most {
-		m, err := in.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subject))
-		switch {
-		case errors.Is(err, jetstream.ErrMsgNotFound):
-			return 0, true, nil
-		case err != nil:
-			return 0, false, fmt.Errorf("read stream %s: %w", stream, err)
-		case fits(events.Message{Subject: m.Subject, Header: m.Header, Data: m.Data, Stream: stream, Sequence: m.Sequence, StoredAt: m.Time}):
-			return m.Sequence, true, nil
-		}
-		from = m.Sequence + 1
-	}
-	return 0, false, nil
 }
 
 // paused says why no worker attempts anybody at the moment; empty where one does, or that could not be read.

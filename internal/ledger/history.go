@@ -184,6 +184,48 @@ func (l *Ledger) FindIntake(ctx context.Context, stream, subject string, from ui
 	return sequence, complete, err
 }
 
+// FindIntakeOneByOne is [Ledger.FindIntake] for who may not have a reader on the stream: its leader is asked for each message.
+func (l *Ledger) FindIntakeOneByOne(ctx context.Context, stream, subject string, from uint64, most int, fits func(events.Message) bool) (sequence uint64, complete bool, err error) {
+	for range most {
+		m, err := l.message(ctx, stream, map[string]any{"seq": from, "next_by_subj": subject})
+		switch {
+		case err != nil:
+			return 0, false, err
+		case m == nil:
+			return 0, true, nil
+		case fits(*m):
+			return m.Sequence, true, nil
+		}
+		from = m.Sequence + 1
+	}
+	return 0, false, nil
+}
+
+// Message is what a stream's leader has at a sequence; nil for nothing (any more).
+func (l *Ledger) Message(ctx context.Context, stream string, sequence uint64) (*events.Message, error) {
+	return l.message(ctx, stream, map[string]any{"seq": sequence})
+}
+
+// message reads from the leader, whatever else the stream allows: that is what the worker's user may.
+func (l *Ledger) message(ctx context.Context, stream string, which map[string]any) (*events.Message, error) {
+	m, err := l.get(ctx, stream, which)
+	if err != nil {
+		return nil, fmt.Errorf("read stream %s: %w", stream, err)
+	}
+	if m == nil {
+		return nil, nil
+	}
+	message := events.Message{Subject: m.Subject, Data: m.Data, Stream: stream, Sequence: m.Sequence, StoredAt: m.Time}
+	if len(m.Header) > 0 {
+		header, err := nats.DecodeHeadersMsg(m.Header)
+		if err != nil {
+			return nil, fmt.Errorf("read message %d of stream %s: %w", m.Sequence, stream, err)
+		}
+		message.Header = header
+	}
+	return &message, nil
+}
+
 // Family is a customer's record and what the ledger has kept of the past; nil for none.
 func (l *Ledger) Family(ctx context.Context, domainID int64) (*events.Record, []Entry, error) {
 	r, err := l.Load(ctx, domainID)

@@ -129,9 +129,9 @@ func (c Chooser) original(ctx context.Context, e ledger.Entry) (m events.Message
 	o := r.Original
 	m = events.Message{Subject: o.Subject, Header: o.Headers, Stream: o.Stream, Sequence: o.Sequence}
 	if stream, err := c.JS.Stream(ctx, o.Stream); err == nil {
-		if raw, err := stream.GetMsg(ctx, o.Sequence); err == nil && sumOf(raw.Data) == o.SHA256 {
-			m.Header, m.Data, m.StoredAt, m.StreamCreated = raw.Header, raw.Data, raw.Time, stream.CachedInfo().Created
-			return m, ""
+		if raw, err := c.Ledger.Message(ctx, o.Stream, o.Sequence); err == nil && raw != nil && sumOf(raw.Data) == o.SHA256 {
+			raw.Subject, raw.StreamCreated = o.Subject, stream.CachedInfo().Created
+			return *raw, ""
 		}
 	}
 	data, err := base64.StdEncoding.DecodeString(o.DataBase64)
