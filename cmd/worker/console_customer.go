@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -27,9 +28,22 @@ func (s consoleSource) Customer(ctx context.Context, domainID int64) (console.Cu
 	case err != nil && !errors.Is(err, jetstream.ErrStreamNotFound):
 		return console.Customer{}, away(err)
 	case r == nil:
-		return reader.withoutRecord(ctx, domainID)
+		return s.withoutRecord(ctx, reader, domainID)
 	}
 	return reader.withRecord(ctx, r, entries), nil
+}
+
+// withoutRecord searches, or gives what was found the last time.
+func (s consoleSource) withoutRecord(ctx context.Context, reader *statusReader, domainID int64) (console.Customer, error) {
+	began := time.Now()
+	if found, good := s.searches.recall(domainID, began); good {
+		return found, nil
+	}
+	found, err := reader.withoutRecord(ctx, domainID)
+	if err == nil {
+		s.searches.keep(domainID, found, began, time.Now())
+	}
+	return found, err
 }
 
 func (s statusReader) withRecord(ctx context.Context, r *events.Record, entries []ledger.Entry) console.Customer {

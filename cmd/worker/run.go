@@ -108,6 +108,8 @@ type parts struct {
 	asked  atomic.Pointer[answers] // of the server, for the page
 	looked atomic.Int64            // when somebody last looked at the page, in Unix nanoseconds
 	look   chan struct{}           // somebody looks who found nothing new
+
+	searches searches // for the page
 }
 
 func newParts() *parts {
@@ -204,7 +206,7 @@ func (p *parts) work(ctx context.Context, c *config.Config, nc *nats.Conn, upkee
 	records := newLedger(c, nc, upkeep, log)
 	w := newWorker(c, records, upkeep, partner, looker, in, log)
 	counted := newCensus(c, records, upkeep, log)
-	p.reader.Store(&statusReader{nc: nc, js: upkeep.js, c: c, ledger: readerOf(c, nc, upkeep.js), oneByOne: true})
+	p.reader.Store(&statusReader{nc: nc, js: upkeep.js, c: c, ledger: readerOf(c, nc, upkeep.js), oneByOne: true, patience: rejectionsTime})
 	p.census.Store(counted)
 	p.worker.Store(w) // last: where it is, the others are
 	defer inBackground(ctx, counted.Run)()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -91,6 +92,8 @@ type statusReader struct {
 	// oneByOne tells that announcements are read so, of which fewer can be then: the service's user need not have the right to a reader of its
 	// own on the intake.
 	oneByOne bool
+	// patience is for how long rejections are looked through; zero: as long as it takes.
+	patience time.Duration
 }
 
 // customer is the id meant by an argument, which is one itself or a domain name.

@@ -80,22 +80,20 @@ func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, e
 		text := fmt.Sprintf("It was announced (stream %s, sequence %d) and %s.", s.c.Worker.IntakeStream, unread, where)
 		return whereabouts{state: "unread", text: text, sequence: unread, backlog: backlog}, nil
 	}
-	var last *events.Rejection
-	err = s.ledger.Rejections(ctx, func(e ledger.Entry) error {
-		if r, err := events.DecodeRejection(e.Data); err == nil {
-			if names, _ := operator.Names(r.Original, id); names {
-				last = &r
-			}
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+	last, looked, err := s.rejection(ctx, id)
+	if err != nil {
 		return whereabouts{}, err
 	}
 	if last != nil {
 		return whereabouts{
 			state: "rejected", whatToDo: "publish it corrected, or mend the setting and run worker replay --rejected.",
 			text: fmt.Sprintf("An announcement that mentions it was rejected (stream %s, sequence %d): %s.", last.Original.Stream, last.Original.Sequence, last.Detail),
+		}, nil
+	}
+	if !looked {
+		return whereabouts{
+			state: "none", text: "No unread announcement of it was found; there are too many rejected ones to look through here, it would take too long.",
+			whatToDo: fmt.Sprintf("worker status %d looks through all of them.", id),
 		}, nil
 	}
 	if !complete {
@@ -105,6 +103,30 @@ func (s statusReader) whereabouts(ctx context.Context, id int64) (whereabouts, e
 		return whereabouts{state: "none", text: "No announcement of it waits unread; what became of those that were read is not known without the ledger."}, nil
 	}
 	return whereabouts{state: "none", text: "It was not announced: no announcement waits unread and none that mentions it was rejected."}, nil
+}
+
+// rejection is the newest one that mentions a customer, nil for none; looked tells whether there was time to look at all.
+func (s statusReader) rejection(ctx context.Context, id int64) (last *events.Rejection, looked bool, err error) {
+	looking, cancel := ctx, context.CancelFunc(func() {})
+	if s.patience > 0 {
+		looking, cancel = context.WithTimeout(ctx, s.patience)
+	}
+	defer cancel()
+	err = s.ledger.Rejections(looking, func(e ledger.Entry) error {
+		if r, err := events.DecodeRejection(e.Data); err == nil {
+			if names, _ := operator.Names(r.Original, id); names {
+				last = &r
+			}
+		}
+		return nil
+	})
+	switch {
+	case err == nil, errors.Is(err, jetstream.ErrStreamNotFound):
+		return last, true, nil
+	case looking.Err() != nil && ctx.Err() == nil:
+		return last, false, nil
+	}
+	return nil, false, err
 }
 
 // unread finds the first unread announcement of a customer: its sequence, or 0, and whether it is an old one; complete
