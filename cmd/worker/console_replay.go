@@ -51,7 +51,7 @@ func (s consoleSource) Replay(ctx context.Context, sel console.Selection) (conso
 	for _, does := range slices.Sorted(maps.Keys(counting.left)) {
 		out.Left = append(out.Left, console.LeftCount{Why: operator.Left(does), Count: counting.left[does]})
 	}
-	for _, why := range counting.unread[:min(len(counting.unread), previewRows)] {
+	for _, why := range counting.unread {
 		out.Unread = append(out.Unread, printable(why))
 	}
 	if counting.moves > 0 && complete {
@@ -66,7 +66,12 @@ func (s statusReader) choices(ctx context.Context, r events.Request) (counting p
 	defer cancel()
 	counting, rows = newPreview(), []console.ReplayRow{}
 	chooser := operator.Chooser{Ledger: s.ledger, JS: s.js, Decoder: decoderOf(s.c), Now: time.Now}
-	err = chooser.Choose(reading, r, func(why string) { counting.unread = append(counting.unread, why) }, func(c operator.Choice) error {
+	unread := func(why string) {
+		if len(counting.unread) < previewRows {
+			counting.unread = append(counting.unread, why)
+		}
+	}
+	err = chooser.Choose(reading, r, unread, func(c operator.Choice) error {
 		line := counting.count(c)
 		if len(rows) < previewRows {
 			rows = append(rows, replayRowOf(c, line))

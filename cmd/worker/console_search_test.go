@@ -72,3 +72,18 @@ func TestVeryManyRejections(t *testing.T) {
 		t.Errorf("it is %+v, %v", where, err)
 	}
 }
+
+// TestPreviewKeepsWhatItShows of the rejections that cannot be acted on, however many there are.
+func TestPreviewKeepsWhatItShows(t *testing.T) {
+	t.Parallel()
+	s := newSetUpSite(t)
+	for n := range previewRows + 20 {
+		if _, err := s.js.Publish(t.Context(), fmt.Sprintf("activation.rejected.%d", n), []byte(`{}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	counting, _, complete, err := s.source().reader.Load().choices(t.Context(), events.Request{Selection: events.Selection{Rejected: true}})
+	if err != nil || !complete || len(counting.unread) != previewRows {
+		t.Errorf("it keeps %d, complete %t: %v", len(counting.unread), complete, err)
+	}
+}
