@@ -31,6 +31,7 @@ type answers struct {
 	consumers []console.Consumer
 	replicas  []console.Replica
 	story     []console.Pause
+	rejected  *uint64 // announcements kept that nobody can act on; nil: not known
 }
 
 // asking is who asks the server what nobody must wait for.

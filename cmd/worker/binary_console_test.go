@@ -98,10 +98,10 @@ func TestBinaryPageWhileNATSIsAway(t *testing.T) {
 	l := lookAt(t, w.Console())
 	live := l.live()
 	away := func(now console.Now) bool {
-		return !now.Ready && strings.HasPrefix(now.Trouble, "NATS is away: ") && slices.ContainsFunc(now.Checks, func(c console.Check) bool { return c.Name == "nats" && !c.OK })
+		return !now.Ready && strings.HasPrefix(now.Trouble, "NATS is away: ") && !now.Partner.OK && now.Quota == nil && now.Rejected == nil && slices.ContainsFunc(now.Checks, func(c console.Check) bool { return c.Name == "nats" && !c.OK })
 	}
 	right := func(now console.Now) bool {
-		return now.Ready && now.Known && now.Trouble == "" && now.Lag == 0 && len(now.Replicas) == 1 && len(now.Consumers) == 4 && strings.Contains(now.Intake.Is, "taking work")
+		return now.Ready && now.Known && now.Trouble == "" && now.Lag == 0 && now.Partner.OK && now.Rejected != nil && len(now.Replicas) == 1 && len(now.Consumers) == 4 && strings.Contains(now.Intake.Is, "taking work")
 	}
 	refused := func() {
 		t.Helper()
@@ -120,7 +120,10 @@ func TestBinaryPageWhileNATSIsAway(t *testing.T) {
 	s.nats.Restart()
 	await(t, live, "that all is well", right)
 	s.customer(51200001)
-	await(t, live, "the customer", func(now console.Now) bool { return countOf(now.Counts, "activated", "") == 1 })
+	s.announce(`{"domainID":51200002}`)
+	await(t, live, "the customer, and what nobody can act on", func(now console.Now) bool {
+		return countOf(now.Counts, "activated", "") == 1 && *now.Rejected == 1 && now.Quota != nil
+	})
 	s.nats.Stop()
 	await(t, live, "that NATS is away again", away)
 	refused()

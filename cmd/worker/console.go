@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"time"
@@ -34,13 +35,25 @@ func (p *parts) serveConsole(ctx context.Context, c *config.Config, address stri
 	if err != nil {
 		return "", nil, err
 	}
-	url = "http://" + server.Addr() + "/"
+	url = pageURL(server.Addr())
 	log.Info("console is served", zap.String("console", url))
+	if host, _, _ := net.SplitHostPort(server.Addr()); !net.ParseIP(host).IsLoopback() {
+		log.Warn("the console asks nobody who they are: whoever reaches it sees customers' domains and states", zap.String("listens_on", server.Addr()))
+	}
 	stop := context.AfterFunc(ctx, server.Close) // at once: what the worker has in hand needs the time
 	return url, func() {                         //nolint:contextcheck // ctx has ended by then
 		stop()
 		server.Close()
 	}, nil
+}
+
+// pageURL is where the page is to be found on this machine.
+func pageURL(address string) string {
+	host, port, _ := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() { // every address, which is none to ask for
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/"
 }
 
 // listedStates are those of the page's list.

@@ -21,7 +21,7 @@ func (s consoleSource) Now(context.Context) console.Now {
 		Counts: []console.Count{}, Recent: []console.Event{},
 		Ready:  !slices.ContainsFunc(asked.checks, func(c console.Check) bool { return !c.OK }),
 		Checks: asked.checks, Intake: asked.intake, Consumers: orEmpty(asked.consumers), Replicas: orEmpty(asked.replicas),
-		Lanes: s.lanesNow(), Quota: s.quotaNow(), Partner: s.partnerNow(asked.story),
+		Rejected: asked.rejected, Lanes: s.lanesNow(), Quota: s.quotaNow(), Partner: s.partnerNow(asked.story),
 	}
 	if c := s.census.Load(); c != nil {
 		counts, lag, known := c.Counts()
@@ -66,10 +66,10 @@ func (p *parts) lanesNow() []console.Lane {
 	return lanes
 }
 
-// quotaNow is nil as long as nothing is known.
+// quotaNow is nil where nothing is known of what all workers use together.
 func (s consoleSource) quotaNow() *console.Quota {
 	q, known := s.quota()
-	if !known {
+	if _, away := s.link(); !known || away {
 		return nil
 	}
 	limits := limitsOf(s.c)
@@ -97,7 +97,7 @@ func rateText(r quota.Rate) string {
 func (s consoleSource) partnerNow(story []console.Pause) console.Partner {
 	partner := console.Partner{Story: orEmpty(story)}
 	w := s.worker.Load()
-	if w == nil {
+	if _, away := s.link(); w == nil || away { // without NATS nobody is attempted, so nobody knows
 		return partner
 	}
 	why, since := w.Pause()
@@ -119,6 +119,11 @@ func (a *asking) page(ctx context.Context, is *answers) {
 	a.ask(ctx, func(ctx context.Context) {
 		if in, err := operator.ReadIntake(ctx, a.js, reader.ledger, a.layout.IntakeStream, a.layout.Streams); err == nil {
 			is.intake.Is, is.intake.WhatToDo = in.Sentence(local)
+		}
+	})
+	a.ask(ctx, func(ctx context.Context) {
+		if stream, err := a.js.Stream(ctx, a.layout.Streams.Rejected); err == nil {
+			is.rejected = &stream.CachedInfo().State.Msgs
 		}
 	})
 	a.ask(ctx, func(ctx context.Context) {

@@ -112,6 +112,7 @@ type guest struct {
 
 	readyAfter time.Duration // see getReady
 
+	lacking     time.Time      // since when it is known to lack something
 	promised    bool           // to be ready soon
 	record      *events.Record // the newest; nil: none yet. Without the partner's object
 	activations int            // activated records
@@ -146,25 +147,33 @@ func (g *guest) register(partner *simulator.Simulator) {
 // readyAfter is how long a customer of the crowd is waited for who is not ready.
 const readyAfter = 3 * time.Second
 
-// getReady makes up for what the customer lacks, a while after the worker has found out; mended is told then of one to be replayed.
+// getReady makes up for what the customer lacks, a while after the worker has found out; mended is told then of one to be replayed. It is called
+// when a record of the customer's is seen. Terms are accepted right after an attempt: between the partner's no and the look-up that explains
+// it, nobody could tell why it said no.
 func (g *guest) getReady(partner *simulator.Simulator, mended chan<- *guest) {
 	lacking := g.state() == events.Deferred && g.lacks != "" || g.state() == events.Failed && g.mended
 	if !lacking || g.promised {
 		return
 	}
+	if g.lacking.IsZero() {
+		g.lacking = time.Now()
+	}
+	if g.lacks == lacksTerms {
+		if g.promised = time.Since(g.lacking) >= g.readyAfter; g.promised {
+			partner.SetTerms(g.id, true)
+		}
+		return
+	}
 	g.promised = true
 	time.AfterFunc(g.readyAfter, func() {
-		switch g.lacks {
-		case lacksDNS:
+		if g.lacks == lacksDNS {
 			partner.SetDNS(g.id, true)
-		case lacksTerms:
-			partner.SetTerms(g.id, true)
-		default:
-			partner.Script(g.id, simulator.OpActivate)
-			select {
-			case mended <- g:
-			default: // nobody takes them any more
-			}
+			return
+		}
+		partner.Script(g.id, simulator.OpActivate)
+		select {
+		case mended <- g:
+		default: // nobody takes them any more
 		}
 	})
 }

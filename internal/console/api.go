@@ -36,10 +36,12 @@ type Now struct {
 	Lag      uint64  `json:"lag"`      // messages of the ledger to be counted
 	Counts   []Count `json:"counts"`   // every state, and every reason that it can have
 	// Activated counts the activated records seen: it changes when [Source.Activations] does.
-	Activated uint64     `json:"activated"`
-	Ready     bool       `json:"ready"`
-	Checks    []Check    `json:"checks"` // as /readyz has them
-	Intake    Intake     `json:"intake"`
+	Activated uint64  `json:"activated"`
+	Ready     bool    `json:"ready"`
+	Checks    []Check `json:"checks"` // as /readyz has them
+	Intake    Intake  `json:"intake"`
+	// Rejected is how many announcements are kept that nobody can act on; nil: not known.
+	Rejected  *uint64    `json:"rejected,omitempty"`
 	Consumers []Consumer `json:"consumers"`
 	Lanes     []Lane     `json:"lanes"`
 	Quota     *Quota     `json:"quota,omitempty"` // nil: not known yet
