@@ -71,8 +71,13 @@ func (b *tab) prepare() {
 // load loads the page anew, at a hash.
 func (b *tab) load(hash string) {
 	b.t.Helper()
-	b.do(chromedp.Navigate("about:blank"), chromedp.Navigate(b.base+hash))
+	b.navigate(hash)
 	b.await(`document.documentElement.dataset.ready === "true"`)
+}
+
+func (b *tab) navigate(hash string) {
+	b.t.Helper()
+	b.do(chromedp.Navigate("about:blank"), chromedp.Navigate(b.base+hash))
 }
 
 // size sets how much of the page is seen, and waits until the page has made room.

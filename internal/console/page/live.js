@@ -3,7 +3,10 @@ const silence = 5000; // milliseconds without a word, after which what is shown 
 const blink = 1500; // a line that ended is made anew; only if that takes longer is it worth a banner
 const giveUp = 9000; // after so long a line that claims to be open is made anew
 const waits = [250, 1000, 2000, 4000]; // before each new line; the last repeats
-const patience = 15000; // a hidden page lets go of its line: browsers have few for one site, and nobody looks
+const patience = 2000; // a hidden page lets go of its line: browsers have six for one site, and nobody looks
+
+/** How far a time is, also when the clock has been set back meanwhile. */
+const away = (time) => Math.abs(Date.now() - time);
 
 /**
  * Follows ./api/live. told(now) is called with each state, while somebody looks; stale(since) when what is shown has become
@@ -63,12 +66,12 @@ export function follow(told, stale) {
   /** Sees whether what is shown has become old. It is called once a second. */
   function look() {
     if (document.hidden) return;
-    const is = Date.now() - asked > silence || (lost !== 0 && Date.now() - lost > blink);
+    const is = away(asked) > silence || (lost !== 0 && away(lost) > blink);
     if (is !== old) {
       old = is;
       stale(old ? heard && new Date(heard) : undefined);
     }
-    if (source && Date.now() - Math.max(asked, source.made) > giveUp) again(); // half of it is gone, and nobody says so
+    if (source && Math.min(away(asked), away(source.made)) > giveUp) again(); // half of it is gone, and nobody says so
   }
 
   document.addEventListener('visibilitychange', () => {
@@ -80,10 +83,13 @@ export function follow(told, stale) {
     if (unseen) told(unseen);
     unseen = null;
     if (source) return look();
-    failed = lost = 0;
-    asked = Date.now();
+    failed = 0;
+    if (!old) { // else it is old until the worker is heard
+      lost = 0;
+      asked = Date.now();
+    }
     open();
   });
-  open();
+  if (!document.hidden) open(); // a link opened in a tab behind: it waits until somebody looks
   return { look };
 }
