@@ -1,25 +1,26 @@
 // The view of one customer: why it is (not) active, what happens next, what to do, and what has happened.
 import { ext, h, list, setAttr, setAttrs, setText, show, visible } from './dom.js';
-import { askText, parse } from './api.js';
+import { Problem, askText, parse } from './api.js';
 import { Refresher, problemPlace, showProblem } from './refresh.js';
 import { copyButton } from './copy.js';
-import { customerHash, viewHash } from './hash.js';
+import { customerHash, isDomainID, viewHash } from './hash.js';
 import { dnsPanel } from './dns.js';
 import { timelinePanel } from './timeline.js';
 import { reasonLabel, setReason, setState, stateBadge } from './words.js';
 import { moment, now as workersNow, setWhen, when } from './time.js';
 
 export function customerView(root, _parameters, { key: id, title }) {
-  title(`Customer ${id}`);
+  const named = `Customer ${visible(id)}`;
+  title(named);
   setAttr(root, 'data-customer', id);
   let sequence = null; // of the ledger, when the customer was asked for
   let shown = ''; // the text of the answer that is shown
-  const is = h('h1', { id: 'customer-is', tabindex: '-1' }, `Customer ${id}`);
+  const is = h('h1', { id: 'customer-is', tabindex: '-1' }, named);
   const domain = h('bdi', { class: 'ext' });
   const state = stateBadge('');
   const reason = reasonLabel('');
   const since = when(null);
-  const about = h('p', { class: 'about' }, h('strong', {}, id), ' ', domain);
+  const about = h('p', { class: 'about' }, h('strong', {}, ext(id)), ' ', domain);
   const badges = h('p', { id: 'customer-state', class: 'about', hidden: true }, state, ' ', reason, ' ', h('span', { class: 'quiet' }, 'since '), since);
   const next = h('dd', { id: 'customer-next' });
   const [but, expected, todo] = ['customer-but', 'customer-expected', 'customer-todo'].map((name) => h('dd', { id: name }, h('bdi', { class: 'ext' })));
@@ -41,7 +42,8 @@ export function customerView(root, _parameters, { key: id, title }) {
   const refresher = new Refresher(async (signal) => {
     let text;
     try {
-      text = await askText(`api/customers/${encodeURIComponent(id)}`, [], signal);
+      if (!isDomainID(id)) throw new Problem('A domain id is a number, such as 51200931.', 400); // .. would be another address
+      text = await askText(`api/customers/${id}`, [], signal);
     } catch (e) {
       if (!shown && e.mends === false) setText(is, `There is nothing to show of ${visible(id)}.`);
       throw e;
@@ -56,7 +58,7 @@ export function customerView(root, _parameters, { key: id, title }) {
     setAttr(root, 'data-found', String(c.found));
     setText(is, visible(c.is));
     setText(domain, visible(c.domain ?? ''));
-    title(c.domain ? `${visible(c.domain)} (${id})` : `Customer ${id}`);
+    title(c.domain ? `${visible(c.domain)} (${id})` : named);
     show(badges, Boolean(c.state));
     setAttrs(badges, { 'data-state': c.state ?? '', 'data-reason': c.reason ?? '' });
     setState(state, c.state ?? '');

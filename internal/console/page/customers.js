@@ -20,17 +20,24 @@ export function customersView(root, parameters, { title }) {
   const older = h('a', { id: 'older', rel: 'next' }, 'Older ›');
   const replay = h('a', { class: 'more' }, 'Preview a replay of these');
   const pages = h('nav', { class: 'pages', 'aria-label': 'Pages' }, newer, range, older, h('span', { class: 'space' }), replay);
+  const head = tableHead();
+  setAttr(head.firstElementChild, 'aria-rowindex', 1);
   const body = h('tbody', { role: 'rowgroup' });
   const table = h('table', { id: 'customers', class: 'cards', role: 'table', 'aria-rowcount': -1 },
-    h('caption', { class: 'offscreen' }, 'Customers, the newest state first'), tableHead(), body);
+    h('caption', { class: 'offscreen' }, 'Customers, the newest state first'), head, body);
   const nobody = h('p', { id: 'no-customers', class: 'empty', hidden: true }, 'No customer fits.');
   const places = h('section', { class: 'panel listed', 'aria-label': 'Customers that fit' }, pages, problem, table, nobody);
   root.append(h('h1', { tabindex: '-1' }, 'Customers'), form.element, places);
 
   const refresher = new Refresher(async (signal) => {
     const asked = filter;
-    const answer = await ask('api/customers', [...writeFilter(asked), ['limit', page]], signal);
-    if (asked === filter) draw(answer);
+    try {
+      const answer = await ask('api/customers', [...writeFilter(asked), ['limit', page]], signal);
+      if (asked === filter) draw(answer);
+    } catch (e) {
+      if (asked === filter && e.mends === false) drawNobody(); // the rows shown are of another filter
+      throw e;
+    }
   }, 2000, problem);
 
   function go(wanted, typing) {
@@ -55,6 +62,7 @@ export function customersView(root, parameters, { title }) {
     if (rows.length === 0 && total > 0 && (filter.before || filter.after)) return go({ ...filter, before: '', after: '' }, true); // the page has gone
     form.count(counts ?? []);
     list(body, rows, (r) => r.domainId, makeRow, setRow);
+    rows.forEach((_, i) => setAttr(body.children[i], 'aria-rowindex', ahead + i + 2)); // the head is the first
     setAttr(table, 'aria-busy', null);
     setAttr(table, 'aria-rowcount', total + 1);
     show(table, rows.length > 0);
@@ -67,9 +75,20 @@ export function customersView(root, parameters, { title }) {
     setText(nobody, isEmpty(filter) ? 'There is no customer yet.' : 'No customer fits.');
   }
 
+  function drawNobody() {
+    body.replaceChildren();
+    setAttr(table, 'aria-busy', null);
+    show(table, false);
+    show(nobody, false);
+    setText(range, '–');
+    setAttrs(range, { 'data-from': null, 'data-to': null, 'data-total': null });
+    for (const a of [newer, older]) setPage(a, false);
+    show(replay, false);
+  }
+
   function setPage(a, there, part) {
-    setAttrs(a, there ? { href: viewHash('customers', writeFilter({ ...filter, ...part })), role: null, 'aria-disabled': null }
-      : { href: null, role: 'link', 'aria-disabled': 'true' });
+    setAttrs(a, there ? { href: viewHash('customers', writeFilter({ ...filter, ...part })), tabindex: null, role: null, 'aria-disabled': null }
+      : { tabindex: '-1', href: null, role: 'link', 'aria-disabled': 'true' }); // who has just pressed it keeps the focus
   }
 
   /** Where only the failed are shown, the same can be replayed. A replay takes one reason, so several are no such choice. */

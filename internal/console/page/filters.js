@@ -63,11 +63,9 @@ export function filterForm(changed) {
     } else if (name === 'reason') change({ reasons: checked('reason') });
     else if (name === 'time') {
       custom = value === 'custom';
-      if (custom) {
-        draw();
-        since.focus();
-      } else change({ since: value === 'any' ? '' : value, until: '' });
-    } else if (e.target === since || e.target === until) change({ since: fromInput(since), until: fromInput(until) });
+      if (custom) draw();
+      else change({ since: value === 'any' ? '' : value, until: '' });
+    } else if (e.target === since || e.target === until) change({ since: fromInput(since), until: fromInput(until) }, true);
   });
   id.addEventListener('input', () => {
     const digits = id.value.replace(/[^0-9]/g, '');
@@ -136,12 +134,13 @@ function setChip(e, on, n) {
   setAttr(number, 'data-value', n);
 }
 
-/** A time of a filter, which is RFC 3339 or how long ago. */
+const endOfTime = 8.64e15 - 86400e3; // milliseconds; a day is left for the zones
+
+/** A time of a filter, null where a clock has none; it is RFC 3339 or how long ago. */
 export function filterTime(text) {
   const ago = /^(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?$/.exec(text);
-  if (text && ago) return new Date(now() - ((Number(ago[1] ?? 0) * 60 + Number(ago[2] ?? 0)) * 60 + Number(ago[3] ?? 0)) * 1000);
-  const at = new Date(text);
-  return text === '' || Number.isNaN(at.getTime()) ? null : at;
+  const at = text && ago ? new Date(now() - ((Number(ago[1] ?? 0) * 60 + Number(ago[2] ?? 0)) * 60 + Number(ago[3] ?? 0)) * 1000) : new Date(text);
+  return Math.abs(at.getTime()) < endOfTime ? at : null;
 }
 
 function fromInput(e) {

@@ -25,6 +25,9 @@ function decode(text) {
   }
 }
 
+/** Is a text a domain id, as it is usually written? */
+export const isDomainID = (text) => /^[1-9][0-9]{0,18}$/.test(text);
+
 /** The address of a customer. */
 export const customerHash = (id) => `#/customers/${encodeURIComponent(id)}`;
 

@@ -1,6 +1,6 @@
 // The keyboard: shortcuts, their list, and the search for a customer.
 import { setAttr, setText } from './dom.js';
-import { customerHash } from './hash.js';
+import { customerHash, isDomainID } from './hash.js';
 
 const at = (id) => document.getElementById(id);
 const setting = 'shortcuts';
@@ -54,7 +54,7 @@ function listenForSearch() {
   at('search-form').addEventListener('submit', (e) => {
     e.preventDefault();
     const id = box.value.trim();
-    const right = /^[1-9][0-9]{0,18}$/.test(id);
+    const right = isDomainID(id);
     setText(at('search-wrong'), right || id === '' ? '' : 'A domain id is a number, such as 51200931.');
     setAttr(box, 'aria-invalid', right || id === '' ? null : 'true');
     if (!right) return;

@@ -1,8 +1,10 @@
-// What the codes of states, reasons and lanes are called. A code that this page does not know is shown as it is.
+// What the codes of states, reasons and lanes are called. A code that this page does not know is shown as it is, also one that every
+// object has a member of the name of: the tables inherit nothing.
 import { h, setAttr, setText } from './dom.js';
 
 /** States in the order in which a customer goes through them. The icon says the same as the colour. */
 export const states = {
+  __proto__: null,
   started: { name: 'In flight', icon: '●', tone: 'info' },
   deferred: { name: 'Waiting', icon: '◔', tone: 'wait' },
   activated: { name: 'Activated', icon: '✓', tone: 'good' },
@@ -16,6 +18,7 @@ export const rare = ['unknown'];
 
 /** Reasons, as the worker's list has them. */
 export const reasons = {
+  __proto__: null,
   dns_unverified: 'DNS record not visible',
   terms_pending: 'Terms not accepted yet',
   unknown_outcome: 'Outcome not known yet',
@@ -30,6 +33,7 @@ export const reasons = {
 
 /** Lanes of those who wait for a permit. */
 export const lanes = {
+  __proto__: null,
   fresh: 'Just announced',
   waiting: 'Their time has come',
   replay: 'Replayed',
@@ -37,6 +41,7 @@ export const lanes = {
 
 /** Lanes of a worker, and consumers of all. */
 export const queues = {
+  __proto__: null,
   intake: 'Just announced',
   activator: 'Announcements',
   due: 'Their time has come',
@@ -46,6 +51,7 @@ export const queues = {
 
 /** Operations of the partner. */
 export const operations = {
+  __proto__: null,
   activate: 'Activate',
   customer: 'Look up a customer',
   list: 'List customers',
@@ -55,6 +61,7 @@ export const operations = {
 
 /** Why a worker takes no work. */
 export const pauses = {
+  __proto__: null,
   starting: 'The worker is starting',
   no_credentials: 'No credentials are set',
   credentials_refused: 'The credentials are refused',
