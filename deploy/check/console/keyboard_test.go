@@ -179,6 +179,18 @@ func TestTheFocusStaysWhileFiguresChange(t *testing.T) {
 	b.goTo("#/customers", "customers")
 	stays(`#customers tr[data-customer="7501"] a`, `document.querySelector("#range").dataset.total === "12"`, announce)
 	stays(`#filters input[name=state][value=failed]`, `document.querySelector("#range").dataset.total === "14"`, announce)
+	// A choice that nobody fits goes when it is given up; its neighbour gets the focus.
+	b.goTo("#/customers?reason=transient", "customers")
+	b.await(`document.querySelector("#no-customers").hidden === false`)
+	b.eval(`document.querySelector("#filters input[name=reason][value=transient]").focus()`)
+	b.keys(" ")
+	b.await(`!document.querySelector("#filters input[name=reason][value=transient]")`)
+	b.await(`document.activeElement.matches("#filters input[name=reason]")`)
+	// At the end of the list there is nothing older: what led there keeps the focus.
+	s.ready(7551, 50)
+	b.goTo("#/customers", "customers")
+	b.awaitData("#range", "total", "64")
+	stays("#older[href]", `document.querySelector("#older").ariaDisabled === "true" && document.querySelector("#range").dataset.total === "64"`, func() { b.keys(kb.Enter) })
 	b.goTo("#/customers/7501", "customer")
 	b.await(`document.querySelector("main").dataset.found === "true"`)
 	stays(`#copy-link`, `document.querySelector("#customer-state").dataset.state === "activated"`, func() {

@@ -75,7 +75,7 @@ export function list(parent, items, keyOf, make, update = () => {}) {
     if (e === at) at = at.nextElementSibling;
     else parent.insertBefore(e, at);
   }
-  heir?.querySelector('a[href], button, summary')?.focus({ preventScroll: true });
+  heir?.querySelector('a[href], button, summary, input')?.focus({ preventScroll: true });
 }
 
 /** Who gets the focus when the element that has it goes: what comes to stand in its place. */
