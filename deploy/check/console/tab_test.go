@@ -100,6 +100,12 @@ func (b *tab) scheme(name string) {
 	b.painted()
 }
 
+// zone sets the time zone of the reader's system.
+func (b *tab) zone(name string) {
+	b.t.Helper()
+	b.do(call(emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: name}))
+}
+
 // goTo follows a link to a view of the page, without loading it anew.
 func (b *tab) goTo(hash, view string) {
 	b.t.Helper()

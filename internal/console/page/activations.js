@@ -11,7 +11,7 @@ const spans = [['1h', '1 hour', 'hour'], ['24h', '24 hours', '24 hours'], ['7d',
 let span = '1h'; // that was chosen last, in whichever visit of the view
 
 export function activationsPanel() {
-  let latest = null; // the answer shown
+  let latest = null; // the answer shown, with the span and the midnight that it was asked for
   let activated = null; // how many were activated when it was asked for
   let askedAt = 0;
   const listeners = [];
@@ -32,10 +32,11 @@ export function activationsPanel() {
   const refresher = new Refresher(async (signal) => {
     const asked = span;
     const at = activated;
-    const answer = await ask('api/activations', [['span', asked], ['midnight', midnight()]], signal);
+    const since = midnight();
+    const answer = await ask('api/activations', [['span', asked], ['midnight', since]], signal);
     if (asked !== span) return;
     askedAt = Date.now();
-    setLatest(answer);
+    setLatest({ ...answer, span: asked, midnight: since });
     if (at !== activated) refresher.want(); // more came meanwhile
   }, 1000, problem);
 
@@ -45,9 +46,9 @@ export function activationsPanel() {
     setAttr(total, 'data-total', answer.total);
     setTime(median, 'data-median', answer.totalMedian);
     setTime(p90, 'data-p90', answer.totalP90);
-    counts.set(answer, `Activations in the last ${nameOf(span)}: ${count(answer.total)}. The table below has them all.`);
-    times.set(answer, `Time from acceptance to activation in the last ${nameOf(span)}: ${timesInWords(answer)} The table below has them all.`);
-    text.set(answer, span);
+    counts.set(answer, `Activations in the last ${nameOf(answer.span)}: ${count(answer.total)}. The table below has them all.`);
+    times.set(answer, `Time from acceptance to activation in the last ${nameOf(answer.span)}: ${timesInWords(answer)} The table below has them all.`);
+    text.set(answer);
     for (const f of listeners) f();
   }
 
@@ -58,7 +59,7 @@ export function activationsPanel() {
   return {
     element,
     latest: () => latest,
-    spanName: () => nameOf(span),
+    spanName: () => nameOf(latest.span),
     /** Calls f whenever there is another answer. */
     onNews: (f) => listeners.push(f),
     told(now) {
@@ -68,7 +69,8 @@ export function activationsPanel() {
     },
     /** Time goes on also where nothing happens: a new point every step, at least once a minute. */
     tick() {
-      if (!refresher.busy && latest && Date.now() - askedAt > Math.min(latest.step, 60) * 1000) refresher.want();
+      if (refresher.busy || !latest) return;
+      if (latest.midnight !== midnight() || Math.abs(Date.now() - askedAt) > Math.min(latest.step, 60) * 1000) refresher.want();
     },
     stop() {
       refresher.stop();
@@ -99,12 +101,11 @@ function asTable() {
   const element = h('details', { id: 'activations-text' }, h('summary', {}, 'As a table'),
     h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Activations as a table' }, table));
   let latest = null;
-  let span = '';
   function fill() {
     if (!element.open || !latest) return;
     const rows = latest.times.map((t, i) => ({ t, n: latest.counts[i], median: latest.median[i], p90: latest.p90[i] })).filter((r) => r.n > 0).reverse();
-    setText(caption, rows.length === 0 ? `None in the last ${nameOf(span)}.`
-      : `The last ${nameOf(span)}, the newest first, ${duration(latest.step)} a line; ${plural(latest.times.length - rows.length, 'line')} without any left out.`);
+    setText(caption, rows.length === 0 ? `None in the last ${nameOf(latest.span)}.`
+      : `The last ${nameOf(latest.span)}, the newest first, ${duration(latest.step)} a line; ${plural(latest.times.length - rows.length, 'line')} without any left out.`);
     list(body, rows, (r) => r.t, (r) => h('tr', {}, h('th', { scope: 'row' }, label(r.t)), h('td'), h('td'), h('td')), (e, r) => {
       setText(e.children[1], count(r.n));
       setText(e.children[2], r.median === null ? '–' : duration(r.median));
@@ -117,9 +118,8 @@ function asTable() {
   });
   return {
     element,
-    set(answer, of) {
+    set(answer) {
       latest = answer;
-      span = of;
       fill();
     },
   };

@@ -10,6 +10,8 @@ export class Problem extends Error {
   }
 }
 
+const patience = 20000; // milliseconds; the worker itself gives up sooner. A connection that died in a laptop's sleep says nothing
+
 /** Asks for the text of an answer. Parameters are a list of pairs; empty ones are left out. */
 export async function askText(path, parameters, signal) {
   const query = new URLSearchParams(parameters.filter(([, v]) => v !== '' && v !== null && v !== undefined));
@@ -17,13 +19,13 @@ export async function askText(path, parameters, signal) {
   let answer;
   let text;
   try {
-    answer = await fetch(url, { signal, cache: 'no-store', headers: { Accept: 'application/json' } });
+    answer = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]), cache: 'no-store', headers: { Accept: 'application/json' } });
+    learnClock(answer.headers.get('Date')); // before the rest, which may take its time
     text = await answer.text();
   } catch (e) {
     if (signal?.aborted) throw e;
     throw new Problem('The worker does not answer.', 0);
   }
-  learnClock(answer.headers.get('Date'));
   if (!answer.ok) throw new Problem(sentenceOf(text) ?? `The worker answers ${answer.status} ${answer.statusText}.`, answer.status);
   return text;
 }

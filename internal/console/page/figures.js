@@ -2,7 +2,7 @@
 import { h, list, panel, setAttr, setPart, setText, show } from './dom.js';
 import { viewHash } from './hash.js';
 import { count, plural, reasonName, states, tally } from './words.js';
-import { duration } from './time.js';
+import { duration, midnight } from './time.js';
 
 /** A number in large. It is a link where there is a list of whom it counts. */
 function figure(name, label, tone, hash) {
@@ -34,7 +34,7 @@ export function figures(graphs) {
   let latest = null;
   const today = () => {
     const a = graphs.latest();
-    if (!a || !latest?.known) return all.activated.set(null, ''); // a part of them is no answer
+    if (!a || !latest?.known || a.midnight !== midnight()) return all.activated.set(null, ''); // a part of them is no answer, nor are yesterday's
     const how = a.totalMedian === null ? 'since midnight, by your clock'
       : `since midnight; half within ${duration(a.totalMedian)} (last ${graphs.spanName()})`;
     all.activated.set(a.today, how);

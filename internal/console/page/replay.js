@@ -1,12 +1,11 @@
 // The view Replay: whom a replay would take, and the command that does it. The page itself changes nothing.
 import { h, setAttr, setAttrs, setText, show } from './dom.js';
 import { ask } from './api.js';
-import { Refresher, problemPlace } from './refresh.js';
+import { Refresher, problemPlace, showProblem } from './refresh.js';
 import { viewHash } from './hash.js';
-import { replayResult } from './replayresult.js';
+import { replayResult, whyBytes } from './replayresult.js';
 import { reasons } from './words.js';
 
-const whyBytes = 500; // as many as the worker takes
 const field = (label, input, hint) => {
   const hintId = hint && `${input.id}-hint`;
   if (hint) setAttr(input, 'aria-describedby', hintId);
@@ -70,15 +69,18 @@ export function replayView(root, parameters, { title }) {
     f.allFailed.checked = p.get('all-failed') === 'true';
     f.rejected.checked = p.get('rejected') === 'true';
     const pairs = read().filter(([, v]) => v !== '');
-    if (!pairs.some(([name]) => name !== 'rate')) return result.clear();
-    asked = pairs;
-    refresher.restart();
+    asked = pairs; // an answer on its way is to another question
+    if (pairs.some(([name]) => name !== 'rate')) refresher.restart();
+    else {
+      result.clear();
+      showProblem(problem, null);
+    }
   }
 
   form.addEventListener('submit', (e) => {
     e.preventDefault();
     const hash = viewHash('replay', read());
-    if (location.hash === hash || (hash === '#/replay' && location.hash === '#/replay')) {
+    if (location.hash === hash) {
       asked = read().filter(([, v]) => v !== '');
       refresher.restart(); // the same again, or nobody: the worker says what is missing
     } else location.hash = hash;

@@ -5,6 +5,9 @@ import { makeRow, setRow, tableHead } from './rows.js';
 import { replayCommand } from './shell.js';
 import { count, plural, reasonName } from './words.js';
 
+/** How long the text of why may be: as many bytes as the worker takes. */
+export const whyBytes = 500;
+
 export function replayResult(whyField, why) {
   const moves = h('span', { 'data-replay': 'moves' });
   const head = h('p', { class: 'moves' }, moves, ' ', h('span'));
@@ -35,8 +38,8 @@ export function replayResult(whyField, why) {
     const line = replayCommand(words, text);
     setText(command, line);
     setCopy(copy, line);
-    copy.disabled = text === '' || bytes > 500;
-    setText(missing, text === '' ? 'Say why first: the worker replays nobody without it.' : bytes > 500 ? 'The text of why is too long: 500 bytes at most.' : 'Paste it where worker reaches the same NATS. It shows all this again before it acts.');
+    copy.disabled = text === '' || bytes > whyBytes;
+    setText(missing, text === '' ? 'Say why first: the worker replays nobody without it.' : bytes > whyBytes ? `The text of why is too long: ${whyBytes} bytes at most.` : 'Paste it where worker reaches the same NATS. It shows all this again before it acts.');
   }
   why.addEventListener('input', write);
 
