@@ -62,8 +62,8 @@ function told(now) {
 function stale(since) {
   const old = since !== undefined;
   const banner = at('banner');
+  show(banner, old); // before it says something: what was hidden is not read out
   if (!old) {
-    show(banner, false);
     setText(banner, '');
     setAttr(banner, 'data-since', null);
   } else {
@@ -71,7 +71,6 @@ function stale(since) {
     setText(banner, since === null ? 'No answer from the worker yet. Trying again…'
       : `No answer from the worker since ${time}; what you see is from then. Trying again…`);
     setAttr(banner, 'data-since', since?.toISOString());
-    show(banner, true);
   }
   setAttr(at('live'), 'data-live', old ? 'stale' : latest ? 'fresh' : 'connecting');
   setText(at('live-text'), old ? 'no answer' : 'live');
