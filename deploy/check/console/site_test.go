@@ -2,10 +2,13 @@ package console
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -26,13 +29,8 @@ type site struct {
 // newSite starts all but workers, and makes the streams. All is as fast as it may be: the partner limits nothing.
 func newSite(t testing.TB) *site {
 	t.Helper()
-	ports := deploytest.FreePorts(t, 2)
-	s := &site{t: t, nats: fmt.Sprintf("127.0.0.1:%d", ports[0])}
-	monitor := fmt.Sprint(ports[1])
-	s.server = deploytest.Start(t, deploytest.Command{
-		Path: deploytest.Tool(t, "nats-server"), Args: []string{"-a", "127.0.0.1", "-p", fmt.Sprint(ports[0]), "-m", monitor, "-js", "-sd", t.TempDir()},
-	})
-	deploytest.AwaitStatus(t, "http://127.0.0.1:"+monitor+"/healthz", http.StatusOK, s.server)
+	s := &site{t: t}
+	s.serve()
 	partner, _ := deploytest.StartPartner(t, "--dns", "127.0.0.1:0", "--rate", "0", "--concurrency", "0")
 	api, err := url.Parse(strings.TrimPrefix(partner[0], "LINEWORKS_API_URL="))
 	if err != nil {
@@ -47,6 +45,24 @@ func newSite(t testing.TB) *site {
 	})
 	s.command("setup", "--with-intake")
 	return s
+}
+
+// serve starts the NATS server. It takes ports of its own choice, and writes them down: one that was free a moment ago may not be now.
+func (s *site) serve() {
+	s.t.Helper()
+	dir := s.t.TempDir()
+	s.server = deploytest.Start(s.t, deploytest.Command{
+		Path: deploytest.Tool(s.t, "nats-server"), Args: []string{"-a", "127.0.0.1", "-p", "-1", "-m", "-1", "-js", "-sd", s.t.TempDir(), "--ports_file_dir", dir},
+	})
+	var at struct{ NATS, Monitoring []string }
+	if !deploytest.Eventually(s.t, func() bool {
+		text, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("nats-server_%d.ports", s.server.ID())))
+		return err == nil && json.Unmarshal(text, &at) == nil && len(at.NATS) == 1 && len(at.Monitoring) == 1
+	}) {
+		s.t.Fatalf("the server has written no ports down; it said:\n%s", s.server.Said())
+	}
+	s.nats = strings.TrimPrefix(at.NATS[0], "nats://")
+	deploytest.AwaitStatus(s.t, at.Monitoring[0]+"/healthz", http.StatusOK, s.server)
 }
 
 // worker is a worker with its console.

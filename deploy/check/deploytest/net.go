@@ -7,11 +7,15 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 )
 
-// FreePorts finds n ports of 127.0.0.1 that nobody listens on, below those that the system gives out by itself.
+// given are the ports that tests of this package have been told of: they may not listen yet, or not just now.
+var given sync.Map
+
+// FreePorts finds n ports of 127.0.0.1 that nobody listens on and no other test was told of, below those that the system gives out by itself.
 func FreePorts(t testing.TB, n int) []int {
 	t.Helper()
 	ports := make([]int, 0, n)
@@ -23,6 +27,10 @@ func FreePorts(t testing.TB, n int) []int {
 			if tries > 1000 {
 				t.Fatalf("finding a free port: %v", err)
 			}
+			continue
+		}
+		if _, before := given.LoadOrStore(port, true); before {
+			_ = l.Close()
 			continue
 		}
 		held, ports = append(held, l), append(ports, port)
