@@ -2,10 +2,12 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -42,7 +44,7 @@ func (b *sharedBrowser) start(t testing.TB) context.Context {
 func (b *sharedBrowser) launch() error {
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; .ci/run console installs it", err)
 	}
 	// A home of its own: what a browser leaves there goes with it.
 	home, err := os.MkdirTemp("", "console-check-")
@@ -52,8 +54,9 @@ func (b *sharedBrowser) launch() error {
 	b.end = append(b.end, func() { _ = os.RemoveAll(home) })
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.CombinedOutput(&b.said), chromedp.UserDataDir(home+"/profile"),
-		chromedp.NoInheritEnv, chromedp.Env("HOME="+home, "TMPDIR="+home, "PATH="+os.Getenv("PATH"), "TZ=Asia/Tokyo", "LANG=C.UTF-8"),
-		chromedp.NoSandbox, // it wants more of the kernel than a container gives to root; the only pages are ours
+		chromedp.NoInheritEnv, chromedp.Env("HOME="+home, "TMPDIR="+home, "PATH="+os.Getenv("PATH"), "TZ="+zone(time.Now()), "LANG=C.UTF-8"),
+		chromedp.WSURLReadTimeout(deploytest.Limit), // a busy machine takes more than the usual 20 s to start it
+		chromedp.NoSandbox,                          // it wants more of the kernel than a container gives to root; the only pages are ours
 		// Nothing but this machine: what the browser itself would ask for has no address.
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 		chromedp.Flag("no-proxy-server", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-domain-reliability", true),
@@ -64,6 +67,14 @@ func (b *sharedBrowser) launch() error {
 	b.context, end = chromedp.NewContext(allocator)
 	b.end = append(b.end, end)
 	return chromedp.Do(b.context)
+}
+
+// zone is the browser's, one that is neither UTC nor near its midnight: the figures of today would begin anew during a test.
+func zone(now time.Time) string {
+	if hour := now.UTC().Hour(); hour >= 12 && hour < 18 {
+		return "America/New_York" // from 7 to 14 o'clock
+	}
+	return "Asia/Tokyo" // from 3 to 21 o'clock
 }
 
 // stop ends the browser and removes its profile.
