@@ -41,7 +41,7 @@ func TestTheKeyboardReachesEverything(t *testing.T) {
 	w := s.start("w1")
 	s.refused(7301, 3)
 	s.lacksDNS(7310, "keys.example")
-	s.ready(7311, 3)
+	s.ready(7311, 20)
 	b := open(t, w.console)
 	b.await(`document.querySelectorAll("#recent [data-event]").length >= 10`)
 	for _, view := range [][2]string{{"#/", "now"}, {"#/customers", "customers"}, {"#/customers/7310", "customer"}, {"#/replay?all-failed=true", "replay"}} {
@@ -63,9 +63,14 @@ func TestTheKeyboardReachesEverything(t *testing.T) {
 		if steps < 10 || steps == 400 {
 			t.Errorf("%s: %d times Tab to the end of the page", view[1], steps)
 		}
-		if got := b.press(kb.Tab, kb.ModifierShift); got.End || !got.Seen {
-			t.Errorf("%s: Shift and Tab lead back to %s, to be seen: %t", view[1], got.What, got.Seen)
+		// And back, in a low window, where the page scrolls below what stands at its upper edge.
+		b.size(1280, 400)
+		for range steps {
+			if got := b.press(kb.Tab, kb.ModifierShift); got.End || !got.Seen {
+				t.Errorf("%s: Shift and Tab lead back to %s, to be seen: %t", view[1], got.What, got.Seen)
+			}
 		}
+		b.size(1280, 900)
 		for _, left := range ask[[]string](b, reach+`.filter(e => !e.dataset.reached).map(e => e.outerHTML.slice(0, 160))`) {
 			t.Errorf("%s: Tab never leads to %s", view[1], left)
 		}

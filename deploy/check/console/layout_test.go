@@ -97,7 +97,7 @@ func TestNarrowAndWide(t *testing.T) {
 			t.Errorf("%s: %s", where, fault)
 		}
 	}
-	for _, width := range []int{360, 768, 1600} {
+	for _, width := range []int{320, 360, 768, 1600} {
 		b.size(width, 900)
 		for _, v := range views {
 			b.goTo(v.hash, v.view)
