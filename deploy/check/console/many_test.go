@@ -42,6 +42,7 @@ func TestAHundredThousandCustomers(t *testing.T) {
 		t.Helper()
 		b.await(fmt.Sprintf(`document.querySelector("#range").dataset.from === "%d" && document.querySelector("#range").dataset.total === "%d"`, from, total))
 		b.await(`document.querySelectorAll("#customers tbody tr[data-customer]").length > 0`)
+		b.await(fmt.Sprintf(`document.querySelector("#customers tbody tr").ariaRowIndex === "%d"`, from+1)) // as readers of a screen hear it; the head is the first
 	}
 	timed("counted, and the first page", func() {
 		b.mayFail(true) // 503 as long as they are being counted
