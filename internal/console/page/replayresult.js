@@ -39,7 +39,7 @@ export function replayResult(whyField, why) {
     setText(command, line);
     setCopy(copy, line);
     copy.disabled = text === '' || bytes > whyBytes;
-    setText(missing, text === '' ? 'Say why first: the worker replays nobody without it.' : bytes > whyBytes ? `The text of why is too long: ${whyBytes} bytes at most.` : 'Paste it where worker reaches the same NATS. It shows all this again before it acts.');
+    setText(missing, text === '' ? 'Say why first: the worker replays nobody without it.' : bytes > whyBytes ? `The text of why is too long: ${whyBytes} bytes at most.` : 'Paste it where worker reaches the same NATS. It acts at once; with --dry-run it shows all this once more.');
   }
   why.addEventListener('input', write);
 

@@ -55,7 +55,7 @@ export const operations = {
   activate: 'Activate',
   customer: 'Look up a customer',
   list: 'List customers',
-  upgrade_domain: 'Upgrade a domain',
+  upgrade_domain: 'Ask for DNS records',
   token: 'Get a token',
 };
 

@@ -10,9 +10,11 @@ export function readinessPanel() {
   const health = h('p', { class: 'health' }, icon, ' ', is);
   const sentence = h('p', { id: 'intake' }, h('bdi', { class: 'ext' }));
   const todo = h('p', { class: 'todo', hidden: true }, h('strong', {}, 'What to do: '), h('bdi', { class: 'ext' }));
+  const rejected = h('p', { id: 'rejected', class: 'notice', 'data-tone': 'wait', hidden: true },
+    h('span', { class: 'icon', 'aria-hidden': 'true' }, '!'), ' ', h('span'), ' ', h('a', { href: '#/replay?rejected=true' }, 'See why'));
   const checks = h('ul', { class: 'checks', role: 'list' });
   return {
-    element: panel('readiness', 'This worker', health, sentence, todo, h('h3', {}, 'Checks'), checks),
+    element: panel('readiness', 'This worker', health, sentence, todo, rejected, h('h3', {}, 'Checks'), checks),
     told(now) {
       setAttr(health, 'data-tone', now.ready ? 'good' : 'bad');
       setText(icon, now.ready ? '✓' : '✕');
@@ -20,6 +22,9 @@ export function readinessPanel() {
       setText(sentence.firstElementChild, now.intake?.is ? visible(now.intake.is) : 'Whether announcements are taken is not known yet.');
       show(todo, Boolean(now.intake?.whatToDo));
       setText(todo.lastElementChild, visible(now.intake?.whatToDo ?? ''));
+      show(rejected, now.rejected > 0);
+      setAttr(rejected, 'data-value', now.rejected ?? '');
+      setText(rejected.children[1], `${plural(now.rejected, 'announcement')} kept that nobody can act on.`);
       const sorted = [...(now.checks ?? [])].sort((a, b) => Number(a.ok) - Number(b.ok)); // what fails comes first
       list(checks, sorted, (c) => c.name, makeCheck, setCheck);
     },
