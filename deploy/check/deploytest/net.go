@@ -7,21 +7,50 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// given are the ports that tests of this package have been told of: they may not listen yet, or not just now.
-var given sync.Map
+// claims are files that say which ports tests were told of, each locked until its process ends: who was told of a port may not listen
+// yet, or not just now, and the packages' tests run beside one another. Nobody else may even try to listen there.
+var claims sync.Map
+
+// claim takes a port, unless this or another process of tests has.
+func claim(t testing.TB, port int) bool {
+	t.Helper()
+	if _, ours := claims.Load(port); ours {
+		return false
+	}
+	dir := filepath.Join(os.TempDir(), "deploy-check-ports")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatalf("finding a free port: %v", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(port)), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatalf("finding a free port: %v", err)
+	}
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		_ = f.Close()
+		return false
+	}
+	claims.Store(port, f) // which keeps it open
+	return true
+}
 
 // FreePorts finds n ports of 127.0.0.1 that nobody listens on and no other test was told of, below those that the system gives out by itself.
 func FreePorts(t testing.TB, n int) []int {
 	t.Helper()
 	ports := make([]int, 0, n)
-	held := make([]net.Listener, 0, n) // until all are found, so that all differ
 	for tries := 0; len(ports) < n; tries++ {
 		port := 20000 + rand.IntN(12000)
+		if !claim(t, port) {
+			continue
+		}
 		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			if tries > 1000 {
@@ -29,14 +58,8 @@ func FreePorts(t testing.TB, n int) []int {
 			}
 			continue
 		}
-		if _, before := given.LoadOrStore(port, true); before {
-			_ = l.Close()
-			continue
-		}
-		held, ports = append(held, l), append(ports, port)
-	}
-	for _, l := range held {
 		_ = l.Close()
+		ports = append(ports, port)
 	}
 	return ports
 }
