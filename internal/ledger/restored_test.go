@@ -26,13 +26,13 @@ func testFromBefore(t *testing.T, _ *place, w *world) {
 	} {
 		id := w.customer()
 		store(t, never, record(id, state), 0)
-		m, err := stream.GetLastMsgForSubject(limited(t), events.CustomerSubject(id, state))
+		is, err := never.Load(limited(t), id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		before := w.ledger(t, accepted(m.Time.Add(-time.Hour)))
-		justNow := w.ledger(t, accepted(m.Time.Add(-time.Second))) // by a worker that did not know it yet
-		since := w.ledger(t, accepted(m.Time.Add(time.Hour)))
+		before := w.ledger(t, accepted(is.StoredAt.Add(-time.Hour)))
+		justNow := w.ledger(t, accepted(is.StoredAt.Add(-time.Second))) // by a worker that did not know it yet
+		since := w.ledger(t, accepted(is.StoredAt.Add(time.Hour)))
 		for name, c := range map[string]struct {
 			l    *ledger.Ledger
 			want bool
