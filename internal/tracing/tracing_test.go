@@ -220,6 +220,7 @@ func TestOverGRPC(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &grpcCollector{got: make(chan metadata.MD, 10)}
+	quietGRPC() // before anybody uses the library, as it asks for: a worker serves none
 	server := grpc.NewServer()
 	collector.RegisterTraceServiceServer(server, c)
 	ended := make(chan error)
