@@ -19,18 +19,7 @@ import (
 // Console is the address of the page, ending in a slash.
 func (p *proc) Console() string {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), startTimeout)
-	defer cancel()
-	url := ""
-	if !p.stderr.waitFor(ctx, p.ended, func(said string) bool {
-		_, rest, _ := strings.Cut(said, `"console":"`)
-		value, _, ok := strings.Cut(rest, `"`)
-		url = value
-		return ok
-	}) {
-		p.t.Fatalf("the worker has not said where its page is; it said:\n%s", p.stderr.tail())
-	}
-	return url
+	return p.logged("console")
 }
 
 // looking is somebody who looks at a worker's page, and all that was said to them.

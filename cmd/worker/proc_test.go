@@ -149,18 +149,24 @@ func (p *proc) Probes() string {
 			return addr
 		}
 	}
+	return p.logged("probes")
+}
+
+// logged waits for the worker to log a text under a key, and returns it.
+func (p *proc) logged(key string) string {
+	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), startTimeout)
 	defer cancel()
-	addr := ""
+	text := ""
 	if !p.stderr.waitFor(ctx, p.ended, func(said string) bool {
-		_, rest, _ := strings.Cut(said, `"probes":"`)
+		_, rest, _ := strings.Cut(said, `"`+key+`":"`)
 		value, _, ok := strings.Cut(rest, `"`)
-		addr = value
+		text = value
 		return ok
 	}) {
-		p.t.Fatalf("the worker has not said where its probes are; it said:\n%s", p.stderr.tail())
+		p.t.Fatalf("the worker has not said where its %s is; it said:\n%s", key, p.stderr.tail())
 	}
-	return addr
+	return text
 }
 
 // readiness is what /readyz answers.

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,22 +31,7 @@ var hostName = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a
 const hostNameLimit = 253
 
 // hostNames is a list of names and addresses of hosts. They come out in lower case, without final dot and port.
-func hostNames() kind[[]string] {
-	return kind[[]string]{"list", func(s string) ([]string, error) {
-		var all []string
-		for part := range strings.SplitSeq(s, ",") {
-			one, err := hostAlone(strings.TrimSpace(part))
-			switch {
-			case err != nil:
-				return nil, err
-			case slices.Contains(all, one):
-				return nil, fmt.Errorf("%s is there twice; wanted each once", shown(one))
-			}
-			all = append(all, one)
-		}
-		return all, nil
-	}}
-}
+func hostNames() kind[[]string] { return kind[[]string]{"list", eachOnce(hostAlone)} }
 
 func hostAlone(s string) (string, error) {
 	host := s

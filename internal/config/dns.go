@@ -23,22 +23,30 @@ const dnsPort = 53
 // resolvers is a list of whom to ask for DNS records, in order; addresses come out as ip:port.
 func resolvers() kind[[]string] {
 	return kind[[]string]{"list", func(s string) ([]string, error) {
+		all, err := eachOnce(resolver)(s)
+		if err == nil && len(all) > 1 && slices.Contains(all, ResolverOff) {
+			return nil, fmt.Errorf("%q stands among others; wanted it alone, or the others", ResolverOff)
+		}
+		return all, err
+	}}
+}
+
+// eachOnce reads a comma-separated list of different things, each as one reads it.
+func eachOnce(one func(string) (string, error)) func(string) ([]string, error) {
+	return func(s string) ([]string, error) {
 		var all []string
 		for part := range strings.SplitSeq(s, ",") {
-			one, err := resolver(strings.TrimSpace(part))
+			is, err := one(strings.TrimSpace(part))
 			switch {
 			case err != nil:
 				return nil, err
-			case slices.Contains(all, one):
-				return nil, fmt.Errorf("%s is there twice; wanted each once", shown(one))
+			case slices.Contains(all, is):
+				return nil, fmt.Errorf("%s is there twice; wanted each once", shown(is))
 			}
-			all = append(all, one)
-		}
-		if len(all) > 1 && slices.Contains(all, ResolverOff) {
-			return nil, fmt.Errorf("%q stands among others; wanted it alone, or the others", ResolverOff)
+			all = append(all, is)
 		}
 		return all, nil
-	}}
+	}
 }
 
 // resolver takes no host names: to find their addresses there would have to be a resolver already.
