@@ -156,10 +156,11 @@ func (g *guest) getReady(partner *simulator.Simulator, mended chan<- *guest) {
 		return
 	}
 	if g.lacking.IsZero() {
-		g.lacking = time.Now()
+		g.lacking = g.record.Time
 	}
 	if g.lacks == lacksTerms {
-		if g.promised = time.Since(g.lacking) >= g.readyAfter; g.promised {
+		// at the last record before an attempt that should find it ready; waits vary a little
+		if g.promised = g.record.NextAttemptAt.Sub(g.lacking) >= g.readyAfter*3/4; g.promised {
 			partner.SetTerms(g.id, true)
 		}
 		return
